@@ -1,0 +1,14 @@
+"""A PyTorch Lightning research template for image classification.
+
+python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
+
+  fit        train; with no config, on handwritten digits that need no download
+  fit        --run RUN          go on from the last checkpoint
+  test       --run RUN          evaluate on the test set
+  validate   --run RUN          evaluate on the validation set
+  predict    --run RUN --images FILE_OR_FOLDER ...
+
+RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
+--config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
+python -m project COMMAND --help lists every key of a command; --print_config prints the merged config.
+"""

@@ -1,0 +1,177 @@
+"""What the command line means before LightningCLI parses it: which run, which configs, what may not be set."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from project.run import Run, find_run
+
+COMMANDS = ("fit", "validate", "test", "predict")
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.yaml"
+
+# Keys that choose a class, with the base class that each forgets its arguments through.
+CLASS_KEYS = {
+    "model": "project.models.ImageClassifier",
+    "data": "project.data.ImageDataModule",
+    "optimizer": "torch.optim.Optimizer",
+    "lr_schedule": "project.optim.Schedule",
+}
+DEFAULT_CLASSES = {"optimizer": "AdamW", "lr_schedule": "Constant"}  # as in ImageClassifier's signature
+# Arguments of the model that are linked to something else, so that setting them would do nothing.
+LINKED = {
+    "num_classes": "comes from the data; choose another --data",
+    "input_shape": "comes from the data; choose another --data",
+    "optimizer": "is the top-level key optimizer; use --optimizer",
+    "lr_schedule": "is the top-level key lr_schedule; use --lr_schedule",
+}
+
+
+@dataclass
+class Arguments:
+    """A command line made ready for LightningCLI.
+
+    Attributes:
+        command: One of COMMANDS.
+        run: The folder that ``--run`` names, whose config comes before every other argument.
+        experiment: What a new run is called if ``--experiment`` does not say.
+        args: For the parser.
+    """
+
+    command: str
+    run: Run | None
+    experiment: str
+    args: list[str]
+
+
+def read_arguments(args: list[str]) -> Arguments:
+    """Interpret a command line.
+
+    Raises:
+        ValueError: It cannot mean anything, or has a part that would do nothing.
+    """
+    command, *rest = args
+    if command not in COMMANDS:
+        close = get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else "the command comes first"
+        raise ValueError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
+    options = list(split_options(rest))
+    given = {name for name, _ in options}
+    run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run"), None)
+    asks_help = any(name in given for name in ("help", "h"))
+    if run:
+        options.insert(0, ("config", str(run.config)))
+    elif command != "fit" and not asks_help:
+        raise ValueError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
+    elif not given & {"config", "c", "model", "data"}:
+        options.insert(0, ("config", str(DEFAULT_CONFIG)))
+    useless = {
+        "checkpoint": command == "fit" and "a run goes on from its last checkpoint",
+        "images": command != "predict" and "only predict takes it",
+        "experiment": run and "the run has its folder",
+        "runs_dir": run and "the run has its folder",
+    }
+    for name in given & useless.keys():
+        if useless[name]:
+            raise ValueError(f"--{name} would do nothing here ({useless[name]}): leave it out")
+    configs = [Path(value) for name, value in options if name in ("config", "c") and value]
+    experiments = [config.stem for config in configs if config.parent.name != "with"]
+    names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
+    experiment = run.experiment if run else (experiments or ["_".join(names)])[-1]
+    return Arguments(command, run, experiment, [command, *flags(forget_replaced(options))])
+
+
+def split_options(args: list[str]) -> Iterator[tuple[str, str | None]]:
+    """Options as (name without dashes, value); further values of an option have the name ''."""
+    words = iter(args)
+    pending: str | None = None
+    for word in words:
+        if not word.startswith("-") or word[1:2].isdigit():
+            yield (pending if pending is not None else "", word)
+            pending = None
+            continue
+        if pending is not None:
+            yield pending, None
+            pending = None
+        name, equals, value = word.lstrip("-").partition("=")
+        if equals:
+            yield name, value
+        else:
+            pending = name
+    if pending is not None:
+        yield pending, None
+
+
+def flags(options: list[tuple[str, str | None]]) -> list[str]:
+    """The inverse of `split_options`."""
+    words = []
+    for name, value in options:
+        if name:
+            words.append(f"-{name}" if len(name) == 1 else f"--{name}")
+        if value is not None:
+            words.append(value)
+    return words
+
+
+def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Make a class that replaces another start from its own defaults, where jsonargparse keeps like-named arguments.
+
+    Without this, ``--optimizer AdamW`` over a config with SGD would train with SGD's learning rate.
+
+    Raises:
+        ValueError: A linked argument is set, or a config cannot be read.
+    """
+    result: list[tuple[str, str | None]] = []
+    current = dict(DEFAULT_CLASSES)
+    for name, value in options:
+        chosen: dict[str, str] = {}
+        if name in ("config", "c") and value:
+            content = read_config(Path(value))
+            chosen = {key: class_name(content.get(key)) for key in CLASS_KEYS if class_name(content.get(key))}
+            model = content.get("model")
+            linked = (model.get("init_args") or {}) if isinstance(model, dict) else {}
+            refuse_linked(linked, f"in {value}")
+        elif name in CLASS_KEYS and value:
+            chosen = {name: class_name(value)}
+        elif name.startswith("model."):
+            refuse_linked([name.removeprefix("model.").removeprefix("init_args.").split(".")[0]], f"--{name}")
+        for key, new in chosen.items():
+            if current.get(key, new) != new:
+                result.append((key, CLASS_KEYS[key]))
+            current[key] = new
+        result.append((name, value))
+    return result
+
+
+def class_name(value: Any) -> str:
+    """The last part of a class path, given as such or as a dict with it; '' if there is none."""
+    path = value.get("class_path") if isinstance(value, dict) else value
+    return path.rsplit(".", 1)[-1] if isinstance(path, str) else ""
+
+
+def refuse_linked(keys: Any, where: str) -> None:
+    for key in keys:
+        if key in LINKED:
+            raise ValueError(f"model.{key} ({where}) {LINKED[key]}")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ValueError: The file is missing or is no YAML mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        hint = f"did you mean {path.parent / near[0]}?" if near else "give the path of a YAML file"
+        raise ValueError(f"cannot read the config {path} ({getattr(error, 'strerror', error)}): {hint}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"the config {path} is not YAML ({' '.join(str(error).split())}): mend it") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"the config {path} holds no keys: it must be a YAML mapping such as configs/digits.yaml")
+    return content

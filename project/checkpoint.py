@@ -1,0 +1,63 @@
+"""Checkpoint files: written atomically, and read as plain values and tensors only."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+PARTS = {"state_dict", "epoch", "global_step"}
+
+
+class SafeCheckpointIO(TorchCheckpointIO):
+    """Lightning's reader and writer, with an atomic write and a read that never unpickles objects."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write beside ``path`` and rename, so that a kill or a full disk leaves the previous file whole.
+
+        Raises:
+            OSError: The folder cannot be written to, or its disk is full.
+        """
+        path = Path(path)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+            raise OSError(f"cannot save {path} ({reason}): free space or make it writable, then go on") from None
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        return read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """The checkpoint in the file ``path``, without running any code that it may contain.
+
+    Raises:
+        ValueError: It is missing, truncated, a pickle with objects in it, or no checkpoint of this project.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no checkpoint {path}: give another --checkpoint, such as last or a file")
+    advice = "give another --checkpoint, such as best or last"
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading
+        raise ValueError(f"cannot read the checkpoint {path} ({describe(error)}): {advice}") from None
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
+        raise ValueError(f"{path} is no checkpoint of this project (it lacks {', '.join(sorted(PARTS))}): {advice}")
+    return checkpoint
+
+
+def describe(error: Exception) -> str:
+    if "weights_only" in str(error).lower():
+        return "it is a pickle that holds more than plain values and tensors, and was not loaded"
+    return f"truncated or not a checkpoint; {type(error).__name__}"

@@ -1,0 +1,255 @@
+"""The command line: LightningCLI, with a run folder under every command."""
+
+import logging
+import os
+import shutil
+import sys
+import time
+import warnings
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+import project
+from project import figures
+from project.arguments import COMMANDS, DEFAULT_CLASSES, Arguments, read_arguments
+from project.callbacks import Figures, Interrupted, LastCheckpoint, NoProfiler, ProgressBar, Record, skip_empty_hooks
+from project.checkpoint import SafeCheckpointIO
+from project.data import ImageDataModule
+from project.errors import one_line
+from project.loggers import MetricsCSV, WandB, resolve_mode
+from project.models import ImageClassifier
+from project.optim import Schedule
+from project.predict import find_images, write_predictions
+from project.run import Run, new_run, record_test
+from project.summary import print_summary
+
+
+class CLI(LightningCLI):
+    """Builds model, data and trainer from one config, and runs a command of the Trainer on a run's folder."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self.arguments = arguments
+        failed = True
+        try:
+            super().__init__(
+                model_class=ImageClassifier,
+                datamodule_class=ImageDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                auto_configure_optimizers=False,
+                # Our samplers share out batches among devices themselves and evaluate each sample once.
+                trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+                args=arguments.args,
+            )
+            failed = False
+        finally:
+            self.close(failed)
+
+    # ---------------------------------------------------------------- arguments
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        loaders = {"train_dataloaders", "val_dataloaders", "dataloaders", "datamodule"}
+        skipped = {"model", "ckpt_path", "weights_only", "verbose", "return_predictions", *loaders}
+        return dict.fromkeys(COMMANDS, skipped)
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, batches, augmentation.")
+        parser.add_argument("--run", type=str | None, help="Folder of a run, or of an experiment for its newest run.")
+        parser.add_argument("--checkpoint", type=str, default="best", help="best, last or a file; fit takes the last.")
+        parser.add_argument("--images", type=str, nargs="+", help="For predict: image files and folders.")
+        parser.add_argument("--experiment", type=str | None, help="Name of a new run's experiment.")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="Where new runs go.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        kinds = {"optimizer": (OptimizerCallable, "torch.optim"), "lr_schedule": (Schedule, "project.optim")}
+        for key, (kind, module) in kinds.items():
+            default = {"class_path": f"{module}.{DEFAULT_CLASSES[key]}"}
+            parser.add_argument(f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours).")
+            parser.link_arguments(key, f"model.init_args.{key}")
+        for fact in ("num_classes", "input_shape"):
+            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+        parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
+        best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
+        parser.set_defaults({f"model_checkpoint.{key}": value for key, value in best.items()})
+        parser.add_class_arguments(WandB, "wandb", skip={"run"}, instantiate=False)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
+    @property
+    def settings(self) -> Any:
+        """The parsed config of the command at hand."""
+        return self.config[self.config.subcommand]
+
+    # ---------------------------------------------------------------- construction
+
+    def before_instantiate_classes(self) -> None:
+        data = self.settings.data.init_args
+        # Absolute, so that the run can be used from any folder.
+        data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        settings, command = self.settings, self.subcommand
+        experiment = settings.experiment or self.arguments.experiment
+        self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment)
+        config = {**self._get(self.config_init, "trainer"), "default_root_dir": str(self.run.folder)}
+        config["profiler"] = config["profiler"] or NoProfiler()
+        config["plugins"] = [*(config["plugins"] or []), SafeCheckpointIO()]
+        if config["logger"] in (None, True):
+            config["logger"] = [MetricsCSV(self.run)] if command in ("fit", "test") else []
+            mode = resolve_mode(settings.wandb.mode) if command != "predict" else "disabled"
+            if mode != "disabled":
+                config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
+        if command == "predict":
+            config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
+        callbacks: list[L.Callback] = [Figures(self.run)]
+        if config["enable_progress_bar"] is not False:
+            callbacks.append(ProgressBar())
+        if command != "fit":
+            config["enable_checkpointing"] = False
+        else:
+            callbacks.append(Record(self.run, self.saved_config()))
+        if config["enable_checkpointing"] is not False:
+            best = self._get(self.config_init, "model_checkpoint")
+            best.dirpath = str(self.run.checkpoints)
+            if not (settings.model_checkpoint.every_n_train_steps or settings.model_checkpoint.train_time_interval):
+                best.on_train_batch_end = None  # it would only find out at every step that it has nothing to do
+            callbacks += [best, LastCheckpoint(self.run)]
+        return self._instantiate_trainer(config, callbacks)
+
+    def saved_config(self) -> dict[str, Any]:
+        """Everything that a later command on the run needs to build the same again."""
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, format="yaml")
+        config = yaml.safe_load(text)
+        return {key: value for key, value in config.items() if key not in ("config", "run", "checkpoint", "images")}
+
+    # ---------------------------------------------------------------- commands
+
+    def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+        last, best = self.run.checkpoint("last"), self.run.checkpoint("best")
+        resume = str(last) if self.arguments.run and last.exists() else None
+        skip_empty_hooks(self.trainer, model)
+        start = time.monotonic()
+        self.trainer.fit(model, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+        trained = f"{self.trainer.current_epoch} epochs, {self.trainer.global_step} steps"
+        if resume and self.trainer.global_step == model.loaded_step:
+            rows = {"trained": f"{trained} before: complete, so nothing was done (raise --trainer.max_epochs)"}
+        else:
+            rows = {"trained": f"{trained}, {time.monotonic() - start:.1f} s"}
+        if best.exists() and not self.trainer.fast_dev_run:
+            rows |= self.evaluate("validate", best)
+        print_summary(self.run, self.trainer, rows, then="test")
+
+    def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+        print_summary(self.run, self.trainer, self.evaluate("validate", self.checkpoint))
+
+    def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+        rows = self.evaluate("test", self.checkpoint)
+        if self.trainer.is_global_zero:
+            record_test(self.run, self.checkpoint, self.result)
+        for logger in self.trainer.loggers:
+            logger.log_metrics(self.result, model.loaded_step - 1)  # steps are logged counting from 0
+            logger.save()
+        print_summary(self.run, self.trainer, rows)
+
+    def predict(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+        images = datamodule.images = find_images(self.settings.images or [])
+        batches = self.trainer.predict(model, datamodule=datamodule, ckpt_path=str(self.checkpoint), weights_only=True)
+        probabilities = torch.cat([batch.float() for batch in batches or []])
+        write_predictions(self.run.predictions, images, probabilities, datamodule.class_names)
+        title = f"{self.run.experiment}: predictions"
+        shown = images[:24]
+        pictures, captions = datamodule.read(shown) / 255, [path.name for path in shown]
+        figure = figures.top5_grid(pictures, probabilities[:24], None, datamodule.class_names, captions, title)
+        figures.save(figure, self.run.figures / "predictions.png")
+        rows = {"predicted": f"{len(images)} image(s) with {self.checkpoint.name}", "table": str(self.run.predictions)}
+        print_summary(self.run, self.trainer, rows)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that ``--checkpoint`` names."""
+        return self.run.checkpoint(self.settings.checkpoint)
+
+    def evaluate(self, command: str, checkpoint: Path) -> dict[str, str]:
+        """Run ``validate`` or ``test``: the metrics go to `result`; gives a row for the summary."""
+        run = getattr(self.trainer, command)
+        run(self.model, datamodule=self.datamodule, ckpt_path=str(checkpoint), weights_only=True, verbose=False)
+        self.result = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        values = ", ".join(f"{name} {value:.4f}" for name, value in self.result.items())
+        return {command: f"{values} ({checkpoint.name}, step {self.model.loaded_step})"}
+
+    def close(self, failed: bool) -> None:
+        """End the loggers, and leave no folder of a new run that never began."""
+        trainer, run = getattr(self, "trainer", None), getattr(self, "run", None)
+        for logger in trainer.loggers if trainer else []:
+            if isinstance(logger, WandB):
+                logger.close(exit_code=int(failed))
+        new = failed and run and not self.arguments.run and rank_zero_only.rank == 0
+        if new and not run.metrics.exists() and not list(run.checkpoints.glob("*.ckpt")):
+            shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def quieten() -> None:
+    """Let our own messages through on the first process, and not what Lightning repeats at every start."""
+    log = logging.getLogger("project")
+    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
+    if not log.handlers:
+        log.addHandler(logging._StderrHandler())
+        log.propagate = False
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    # Lightning 2.6 calls what jsonargparse 4.49 and PyTorch 2.15 have deprecated.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    # Evaluation has no use for the state of the callbacks that chose the checkpoint.
+    warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
+    # A run that goes on writes to the folder that it wrote to before.
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    # Ours returns every image.
+    warnings.filterwarnings("ignore", "You are using a custom batch sampler `EvalBatches` for prediction")
+    # An epoch's last steps are logged at its end, however few they are.
+    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
+
+
+def spare_driver_calls() -> None:
+    """Without a GPU, let PyTorch ask CUDA whether there is one, not the driver's library as Lightning has it.
+
+    Optimisers ask at every step; loading the library in vain takes a tenth of a small model's step.
+    """
+    if not torch.cuda.is_available():
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def main(args: list[str] | None = None) -> CLI | None:
+    """Run a command line, ``sys.argv`` by default.
+
+    An error of the user ends in one line on stderr and exit status 2, Ctrl-C with the run saved in 130.
+    With the environment variable PROJECT_TRACEBACK set, errors show their traceback.
+    """
+    words = sys.argv[1:] if args is None else args
+    quieten()
+    spare_driver_calls()
+    if not words or words[0] in ("-h", "--help"):
+        print(project.__doc__)
+        return None
+    try:
+        return CLI(read_arguments(words))
+    except Interrupted as stop:
+        message, status = f"interrupted, everything is saved: python -m project fit --run {stop}", 130
+    except (ValueError, OSError, ArgumentError, MisconfigurationException) as error:
+        if "PROJECT_TRACEBACK" in os.environ:
+            raise
+        message, status = f"error: {one_line(error)}", 2
+    print(message, file=sys.stderr)
+    sys.exit(status)

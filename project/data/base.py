@@ -1,0 +1,179 @@
+"""`ImageDataModule`: splits, loaders, and the work on the device, for any set of labelled images."""
+
+import logging
+import os
+from pathlib import Path
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from project.data.augment import Augmentation
+from project.data.sampling import (
+    EvalBatches,
+    FileImages,
+    TensorImages,
+    TrainBatches,
+    TrainLoader,
+    derive_seed,
+    stratified_split,
+)
+
+log = logging.getLogger(__name__)
+
+
+def identity(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Collate function of datasets whose ``__getitems__`` gives a ready batch."""
+    return batch
+
+
+class ImageDataModule(L.LightningDataModule):
+    """Base of every dataset: a subclass states its facts as class attributes and implements `load`.
+
+    Workers make uint8 batches; the device turns them to float, augments and normalises them. Validation is
+    a seeded, stratified hold-out of the training set, test the official test set, which `fit` never opens.
+
+    Args:
+        root: Folder of the dataset's files; the environment variable PROJECT_DATA if None, then ``data``.
+        batch_size: Global batch, shared out among the devices.
+        num_workers: Processes that load; sets held in memory are fastest with 0.
+        augment: Transforms of training batches, in order; None for none.
+        val_size: Training samples held out for validation, or their share if below 1.
+        split_seed: Of that hold-out, apart from the seed of the training.
+    """
+
+    num_classes: int
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...]  # of the training set, channel by channel, with pixels in [0, 1]
+    std: tuple[float, ...]
+    class_names: list[str]
+
+    def __init__(
+        self,
+        root: str | None = None,
+        batch_size: int = 128,
+        num_workers: int = 0,
+        augment: list[Augmentation] | None = None,
+        val_size: int | float = 0.1,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or num_workers < 0:
+            raise ValueError(f"batch_size {batch_size} must be positive, and num_workers {num_workers} not negative")
+        self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
+        self.batch_size, self.num_workers, self.augment = batch_size, num_workers, augment or []
+        self.val_size, self.split_seed = val_size, split_seed
+        self.seed = torch.initial_seed()  # what seed_everything was given
+        self.images: list[Path] = []  # what predict looks at
+
+    def load(self, train: bool) -> TensorImages:
+        """The official training or test set."""
+        raise NotImplementedError
+
+    def setup(self, stage: str) -> None:
+        if stage in ("fit", "validate") and not hasattr(self, "train_set"):
+            self.train_set = self.load(train=True)
+            self.train_indices, self.val_indices = stratified_split(self.train_set.y, self.val_size, self.split_seed)
+        if stage == "test":
+            self.test_set = self.load(train=False)
+        if stage == "predict":
+            self.predict_set = FileImages(self.images, self.read)
+
+    # ---------------------------------------------------------------- loaders
+
+    def train_dataloader(self) -> DataLoader:
+        devices = self.trainer.world_size
+        if self.batch_size > len(self.train_indices):
+            raise ValueError(
+                f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: lower it"
+            )
+        if self.batch_size % devices:
+            raise ValueError(
+                f"--data.batch_size {self.batch_size} is the global batch and does not divide by {devices} devices: "
+                f"give a multiple of {devices}"
+            )
+        log.info(f"global batch {self.batch_size} = {devices} device(s) x {self.batch_size // devices}")
+        batches = TrainBatches(self.train_indices, self.batch_size, self.seed, self.trainer.global_rank, devices)
+        return self.loader(self.train_set, batches, TrainLoader)
+
+    def val_dataloader(self) -> DataLoader:
+        return self.eval_loader(self.train_set, self.val_indices)
+
+    def test_dataloader(self) -> DataLoader:
+        return self.eval_loader(self.test_set, torch.arange(len(self.test_set)))
+
+    def predict_dataloader(self) -> DataLoader:
+        return self.eval_loader(self.predict_set, torch.arange(len(self.predict_set)))
+
+    def eval_loader(self, dataset: Dataset, indices: Tensor) -> DataLoader:
+        batches = EvalBatches(indices, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
+        return self.loader(dataset, batches, DataLoader)
+
+    def loader(self, dataset: Dataset, batches: TrainBatches | EvalBatches, kind: type[DataLoader]) -> DataLoader:
+        return kind(
+            dataset,
+            batch_sampler=batches,
+            num_workers=self.num_workers,
+            collate_fn=identity,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )
+
+    # ---------------------------------------------------------------- on the device
+
+    def transfer_batch_to_device(
+        self, batch: tuple[Tensor, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        x = x.float()
+        if self.augment and self.trainer.training:
+            x, y = self.augmented(x, y)
+        mean, std = self.statistics(x.device)
+        return x.sub_(mean).div_(std), y
+
+    def augmented(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Random transforms of images (N, C, H, W) in [0, 255], determined by (seed, step, rank)."""
+        seed = derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
+        generator = torch.Generator(x.device).manual_seed(seed)
+        for transform in self.augment:
+            x, y = transform(x, y, generator)
+        return x, y
+
+    def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training set's channels (C, 1, 1), of pixels in [0, 255], on ``device``."""
+        if not hasattr(self, "_statistics") or self._statistics.device != device:
+            self._statistics = torch.tensor([self.mean, self.std], device=device)[..., None, None] * 255
+        mean, std = self._statistics
+        return mean, std
+
+    def displayable(self, x: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) back in [0, 1]."""
+        mean, std = self.statistics(x.device)
+        return ((x * std + mean) / 255).clamp(0, 1)
+
+    # ---------------------------------------------------------------- the user's own images
+
+    def read(self, paths: list[Path]) -> Tensor:
+        """uint8 images (N, C, H, W) from files of any size, resized to the input and converted to its channels.
+
+        Raises:
+            ValueError: A file cannot be decoded; names it.
+        """
+        import numpy as np
+        from PIL import Image
+
+        channels, height, width = self.input_shape
+        images = []
+        for path in paths:
+            try:
+                with Image.open(path) as image:
+                    image = image.convert("L" if channels == 1 else "RGB").resize((width, height))
+            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+                raise ValueError(f"cannot decode the image {path} ({error}): leave it out of --images") from None
+            images.append(torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1))
+        return torch.stack(images)

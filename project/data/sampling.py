@@ -1,0 +1,157 @@
+"""Which samples make up which batch: a function of (seed, epoch, step, rank), never of what ran before."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+def derive_seed(*key: int) -> int:
+    """A seed below 2**63 from integers such as (seed, epoch, rank): the same everywhere, unrelated for near keys."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest()) >> 1
+
+
+def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of a part and of its complement, both in ascending order; the part has each class in proportion.
+
+    Args:
+        y: Class of each sample (N,).
+        size: Samples to hold out, or their share if it is a float below 1.
+        seed: Of the draw.
+
+    Returns:
+        The rest and the held-out part.
+
+    Raises:
+        ValueError: Nothing would be left in either part.
+    """
+    count = round(size * len(y)) if isinstance(size, float) else size
+    if not 0 < count < len(y):
+        raise ValueError(f"cannot hold out {size} of {len(y)} training samples: give another --data.val_size")
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(derive_seed(seed)))
+    classes = y[order]
+    # Position of each sample within its class, as a fraction: the lowest fractions have all classes in proportion.
+    place = torch.empty(len(y), dtype=torch.float64)
+    for k in classes.unique():
+        members = (classes == k).nonzero()[:, 0]
+        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    ranked = order[place.argsort(stable=True)]
+    return ranked[count:].sort().values, ranked[:count].sort().values
+
+
+class TensorImages(Dataset):
+    """Images and classes held in memory; indexing with a list or tensor of indices gives a ready batch.
+
+    Args:
+        x: uint8 images (N, C, H, W).
+        y: int64 classes (N,).
+    """
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.x[index], self.y[index]
+
+    def __getitems__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.x.index_select(0, indices), self.y.index_select(0, indices)
+
+
+class FileImages(Dataset):
+    """Images read from files when they are needed, with their positions in place of classes.
+
+    Args:
+        paths: N files.
+        read: Gives the uint8 batch (M, C, H, W) of M files.
+    """
+
+    def __init__(self, paths: list[Path], read: Callable[[list[Path]], Tensor]) -> None:
+        self.paths, self.read = paths, read
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitems__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.read([self.paths[i] for i in indices.tolist()]), indices
+
+
+class TrainBatches(Sampler):
+    """Shuffled global batches of which each rank takes its slice; the last, incomplete one is dropped.
+
+    Args:
+        indices: Samples to draw from (N,).
+        batch_size: Global batch.
+        seed: With the epoch it determines the permutation.
+        rank: Which slice of each global batch to take.
+        world_size: Number of slices.
+    """
+
+    def __init__(self, indices: Tensor, batch_size: int, seed: int, rank: int, world_size: int) -> None:
+        self.indices, self.batch_size, self.seed = indices, batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = self.start = 0
+
+    @property
+    def sampler(self) -> "TrainBatches":
+        """Itself: ``batch_sampler.sampler`` is where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.indices) // self.batch_size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
+        order = self.indices[torch.randperm(len(self.indices), generator=generator)]
+        batches = order[: len(self) * self.batch_size].view(len(self), self.world_size, -1)
+        return iter(batches[self.start :, self.rank].unbind())
+
+
+class EvalBatches(Sampler):
+    """Batches in order, with every sample once over all ranks: no padding, so the last batch may be short.
+
+    Args:
+        indices: Samples to evaluate (N,).
+        batch_size: Global batch.
+        rank: Which of ``world_size`` interleaved parts to take.
+        world_size: Number of parts.
+    """
+
+    def __init__(self, indices: Tensor, batch_size: int, rank: int, world_size: int) -> None:
+        self.batches = indices[rank::world_size].split(batch_size // world_size)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
+
+
+class TrainLoader(DataLoader):
+    """A DataLoader that can start in mid-epoch; Lightning keeps its state in the checkpoint."""
+
+    delivered = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.delivered = self.batch_sampler.start
+        direct = not self.num_workers and not self.pin_memory  # then a DataLoader only adds to each step
+        batches = map(self.dataset.__getitems__, self.batch_sampler) if direct else super().__iter__()
+        self.batch_sampler.start = 0  # the next epoch begins at its beginning
+        for batch in batches:
+            self.delivered += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"delivered": self.delivered % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.batch_sampler.start = state["delivered"]

@@ -1,0 +1,171 @@
+"""Where numbers go: metrics.csv, and Weights & Biases."""
+
+import csv
+import io
+import logging
+import netrc
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+
+from project.run import Run, shown, write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class MetricsCSV(Logger):
+    """One row a step in ``metrics.csv``, and one column a metric.
+
+    Lightning's CSVLogger starts the file anew when a run goes on; this one goes on with it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.path = run.metrics
+        self.rows: list[dict[str, str]] = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self.rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return self.path.parent.name
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """The config has a file of its own."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if not self.rows or self.rows[-1]["step"] != str(step):
+            self.rows.append({"step": str(step)})
+        self.rows[-1].update({name: str(value) for name, value in metrics.items()})
+
+    @rank_zero_only
+    def rewind(self, step: int) -> None:
+        """Forget everything from ``step`` on: a run that goes on from a checkpoint logs it again."""
+        self.rows = [row for row in self.rows if int(row["step"]) < step]
+
+    @rank_zero_only
+    def save(self) -> None:
+        if not self.rows:
+            return
+        text = io.StringIO(newline="")
+        names = sorted({name for row in self.rows for name in row} - {"step", "epoch"})
+        writer = csv.DictWriter(text, ["step", "epoch", *names])
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.path, text.getvalue())
+
+    def finalize(self, status: str) -> None:
+        self.save()
+
+
+class WandB(WandbLogger):
+    """Lightning's WandbLogger, bound to a run folder, that neither prompts nor needs an account or a network.
+
+    Args:
+        run: Gives the run's id, name, group and folder.
+        project: Name of the project in W&B.
+        entity: W&B user or team.
+        tags: Of the W&B run.
+        mode: As `resolve_mode` gives it; in a config, ``auto`` is online if W&B's credentials are there, else offline.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        project: str = "image-classification",
+        entity: str | None = None,
+        tags: tuple[str, ...] = (),
+        mode: Literal["auto", "online", "offline", "disabled"] = "auto",
+    ) -> None:
+        self.run = run
+        super().__init__(
+            name=f"{run.experiment}/{run.id}",
+            id=f"{run.experiment}-{run.id}",
+            group=run.experiment,
+            save_dir=run.folder,
+            project=project,
+            entity=entity,
+            tags=list(tags),
+            mode=mode,
+        )
+        self._wandb_init.pop("anonymous", None)  # Lightning still passes it, and W&B warns of it
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run; offline if its server does not answer."""
+        if self._experiment is None:
+            import wandb
+
+            options = {"console": "off", "silent": True, "init_timeout": 30, "finish_timeout": 300}
+            self._wandb_init["settings"] = wandb.Settings(**options)
+            try:
+                super().experiment  # noqa: B018, the property makes it
+            except wandb.Error as error:
+                log.info(f"W&B is not reachable ({str(error).splitlines()[0]}): logging offline")
+                self._wandb_init["mode"] = "offline"
+                super().experiment  # noqa: B018
+        return self._experiment
+
+    @property
+    def where(self) -> str:
+        """The page of the run, or the command that uploads it."""
+        run = self.experiment
+        return f"wandb sync {shown(Path(run.dir).parent)}" if run.offline else run.url
+
+    @rank_zero_only
+    def summarise(self, values: dict[str, float]) -> None:
+        """Set values of the W&B run's summary."""
+        self.experiment.summary.update(values)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Leave the W&B run open: pictures and the summary follow; `close` ends it."""
+
+    @rank_zero_only
+    def close(self, exit_code: int = 0) -> None:
+        """Upload what is left and end the W&B run."""
+        if self._experiment is not None:
+            self._experiment.finish(exit_code=exit_code)
+            self._experiment = None
+
+
+def resolve_mode(mode: str) -> str:
+    """``auto`` to online or offline: what WANDB_MODE says, else whether there are credentials and a server."""
+    mode = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
+    if mode not in ("auto", "online"):
+        return mode
+    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    if mode == "auto" and not has_credentials(server.hostname or ""):
+        log.info("W&B: no credentials found, so this run is logged offline")
+        return "offline"
+    try:
+        socket.create_connection((server.hostname, server.port or 443), timeout=5).close()
+    except OSError as error:
+        log.info(f"W&B: {server.hostname} does not answer ({error}), so this run is logged offline")
+        return "offline"
+    return "online"
+
+
+def has_credentials(host: str) -> bool:
+    """Whether W&B would find an API key without asking for one."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    try:
+        return netrc.netrc(path).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

@@ -1,0 +1,222 @@
+"""`ImageClassifier`: everything about training a classifier that is not its layers."""
+
+import inspect
+import logging
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from project.losses import CRITERIA, Criterion, l1_norm
+from project.optim import Constant, Schedule, weight_decay_groups
+
+log = logging.getLogger(__name__)
+
+Activation = Literal["relu", "tanh", "sigmoid"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+class ImageClassifier(L.LightningModule):
+    """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
+
+    The one override point for training is `loss`, for networks whose loss sees more than their logits.
+
+    Args:
+        num_classes: Number of classes; under the CLI it comes from the data.
+        input_shape: Channels, height and width of an image; under the CLI it comes from the data.
+        optimizer: Any ``torch.optim`` class, or a callable that is given the parameters (or groups of them).
+            Its ``weight_decay`` (L2) skips biases and norms.
+        lr_schedule: Factor of the learning rate as a function of progress in [0, 1], applied every step.
+        criterion: Cross-entropy, or mean squared error of the softmax against one-hot targets.
+        label_smoothing: Share of each training target spread evenly over all classes (Szegedy et al., 2016, section 7).
+        l1: Factor of the sum of absolute weights added to the training loss; biases and norms are skipped.
+        compile: Compile the training loss with ``torch.compile``.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        input_shape: tuple[int, int, int],
+        optimizer: Callable[[Iterable], torch.optim.Optimizer] = torch.optim.AdamW,
+        lr_schedule: Schedule = Constant(),  # noqa: B008, it holds no state
+        criterion: Criterion = "cross_entropy",
+        label_smoothing: float = 0.0,
+        l1: float = 0.0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1 or l1 < 0:
+            raise ValueError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
+        # Plain values only: a checkpoint must load with weights_only=True.
+        self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
+        self.num_classes, self.input_shape = num_classes, input_shape
+        self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
+        self.criterion, self.label_smoothing, self.l1, self.compile_loss = criterion, label_smoothing, l1, compile
+        self.eval_metrics = nn.ModuleDict({"loss": MeanMetric()})
+        for name, k in {"acc": 1, "acc5": 5}.items():
+            if k == 1 or num_classes > 10:
+                self.eval_metrics[name] = MulticlassAccuracy(num_classes, top_k=k, average="micro", validate_args=False)
+        self.window: list[tuple[Tensor, Tensor]] = []  # loss and hits of each step since they were last logged
+        self.latest: dict[str, float] = {}  # what was logged then
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the running hook under this name thirty times a step, and nn.Module would look each time
+        # whether it is a parameter, buffer or module.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.compile_loss:
+            self.loss = torch.compile(self.loss)  # type: ignore[method-assign]  # the module's keys stay clean
+
+    def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Training loss (a scalar) and logits (N, num_classes).
+
+        Args:
+            x: Normalised images (N, C, H, W).
+            y: Class indices (N,), or class probabilities (N, num_classes).
+        """
+        logits = self(x)
+        loss = CRITERIA[self.criterion](logits, y, self.label_smoothing)
+        return (loss + self.l1 * l1_norm(self.parameters()) if self.l1 else loss), logits
+
+    # ---------------------------------------------------------------- training
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        try:
+            optimizer = self.make_optimizer(weight_decay_groups(self.parameters()))
+        except ValueError:  # L-BFGS takes no groups; it has no weight decay either
+            optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        self.hyperparameters = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+        return optimizer
+
+    def on_train_start(self) -> None:
+        # A checkpoint restores the hyperparameters that it was saved with, but what is configured now wins.
+        self.groups = list(zip(self.trainer.optimizers[0].param_groups, self.hyperparameters, strict=True))
+        for group, configured in self.groups:
+            group.update(configured)
+        self.num_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
+            raise ValueError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        step = self.global_step
+        # The middle of the step, so that neither a warm-up's first nor a decay's last is wasted on a zero rate.
+        factor = self.lr_schedule((step + 0.5) / self.num_steps)
+        for group, configured in self.groups:
+            group["lr"] = configured["lr"] * factor
+        loss, logits = self.loss(x, y)
+        hits = logits.detach().argmax(1) == (y if y.ndim == 1 else y.argmax(1))
+        self.window.append((loss.detach(), hits))
+        if (step + 1) % self.trainer.log_every_n_steps == 0:
+            self.log_window(step)
+        return loss
+
+    # Lightning looks at the signature at every step, and finds it ready here.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
+    def on_train_epoch_end(self) -> None:
+        if self.window:
+            self.log_window(self.global_step - 1)
+        self.log_dict(self.latest, logger=False)  # for callbacks that monitor them
+
+    def log_window(self, last_step: int) -> None:
+        """Log mean loss and accuracy of the steps since the last call, and the learning rate.
+
+        `self.log` would make Lightning look through all it knows at every later step.
+        """
+        losses = torch.stack([loss for loss, _ in self.window]).float()
+        hits = torch.cat([hits for _, hits in self.window]).float()
+        self.window.clear()
+        self.check_finite(losses, last_step)
+        loss, acc = self.trainer.strategy.reduce(torch.stack([losses.mean(), hits.mean()]), reduce_op="mean").tolist()
+        self.latest = {"train/loss": loss, "train/acc": acc}
+        rate = self.groups[0][0]["lr"]
+        for logger in self.trainer.loggers:
+            logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
+
+    def check_finite(self, losses: Tensor, last_step: int) -> None:
+        """Raise ValueError, naming the step, if any of ``losses``, one a step up to ``last_step``, is NaN or infinite."""
+        finite = losses.isfinite()
+        if not finite.all():
+            first = int((~finite).int().argmax())
+            raise diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
+
+    # ---------------------------------------------------------------- evaluation
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Logits; the loss is the bare criterion, without label smoothing and L1."""
+        x, y = batch
+        logits = self(x)
+        self.eval_metrics["loss"].update(CRITERIA[self.criterion](logits, y), len(y))
+        for name in self.eval_metrics.keys() - {"loss"}:
+            self.eval_metrics[name].update(logits, y)
+        return logits
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_evaluation("val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        return self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_evaluation("test")
+
+    def log_evaluation(self, split: str) -> None:
+        """Log the metrics of the whole split; in `fit` to the loggers too, as part of the run's history."""
+        values = {f"{split}/{name}": metric.compute() for name, metric in self.eval_metrics.items()}
+        for metric in self.eval_metrics.values():
+            metric.reset()
+        fitting = self.trainer.state.fn == "fit"
+        if fitting and not values["val/loss"].isfinite():
+            raise diverged(f"the validation loss became {values['val/loss']:f} after step {self.global_step}")
+        self.log_dict(values, prog_bar=True, logger=fitting and bool(self.trainer.loggers), sync_dist=True)
+
+    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Class probabilities (N, num_classes)."""
+        return self(batch[0]).softmax(1)
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.window:  # a run that has diverged since the last look must not replace a good checkpoint
+            self.check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
+        for name, tensor in checkpoint["state_dict"].items():
+            if not tensor.isfinite().all():
+                raise diverged(f"{name} became NaN or infinite by step {self.global_step}")
+        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.loaded_step = checkpoint["global_step"]
+        ours, theirs = self.state_dict(), checkpoint["state_dict"]
+        for name in ours | theirs:
+            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (theirs, ours)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"the checkpoint is of another model: {name} is {shapes[0]} in it and {shapes[1]} in this "
+                    f"{type(self).__name__}; give the config that it was trained with"
+                )
+
+    def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
+        """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""
+        optimizer = type(self.configure_optimizers()).__name__
+        if checkpoint["optimizer"] != optimizer:
+            log.info(f"{optimizer} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
+            checkpoint["optimizer_states"] = []
+
+
+def diverged(what: str) -> ValueError:
+    """The error that ends a run whose numbers are no longer finite."""
+    return ValueError(
+        f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
+        "with --trainer.gradient_clip_val 1"
+    )

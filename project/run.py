@@ -1,0 +1,169 @@
+"""A run is a folder, ``runs/<experiment>/<id>/``, that is enough to test, resume, predict or export it."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """The names of everything in a run's folder."""
+
+    folder: Path
+
+    @property
+    def experiment(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.folder / "figures"
+
+    @property
+    def tests(self) -> Path:
+        return self.folder / "tests.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / "predictions.csv"
+
+    def checkpoint(self, which: str) -> Path:
+        """The file of ``best`` or ``last``, or of a path."""
+        return self.checkpoints / f"{which}.ckpt" if which in ("best", "last") else Path(which).absolute()
+
+
+def find_run(path: Path) -> Run:
+    """The run in the folder ``path``, or the newest run of the experiment that ``path`` is the folder of.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if (path / "config.yaml").is_file():
+        return Run(path.absolute())
+    runs = sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime)
+    if not runs:
+        raise ValueError(f"--run {path} is not a run (no config.yaml in it): give a folder runs/<experiment>/<id>")
+    return Run(runs[-1].parent.absolute())
+
+
+def new_run(runs_dir: Path, experiment: str) -> Run:
+    """A run in a folder made for it; all processes of one job get the same.
+
+    Raises:
+        ValueError: The folder cannot be made.
+    """
+    parent = os.environ.get("PROJECT_RUN_FOLDER") if "LOCAL_RANK" in os.environ else None
+    if parent:  # Lightning started this process for another device of the same run
+        return Run(Path(parent))
+    job = os.environ.get("SLURM_JOB_ID") or os.environ.get("TORCHELASTIC_RUN_ID", "none")
+    name = job if job != "none" else f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = runs_dir.absolute() / experiment / name
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 1000):  # two runs may start in the same second
+            try:
+                folder.mkdir(exist_ok=job != "none")
+                break
+            except FileExistsError:
+                folder = folder.with_name(f"{name}-{attempt}")
+    except OSError as error:
+        raise ValueError(f"cannot make the run's folder {folder} ({error.strerror}): give another --runs_dir") from None
+    os.environ["PROJECT_RUN_FOLDER"] = str(folder)
+    return Run(folder)
+
+
+def describe_environment(seed: int) -> dict[str, Any]:
+    """What a run depends on besides its config."""
+    import torch
+
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "time": now(),
+        "command": shlex.join(sys.orig_argv),
+        "seed": seed,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "device": cuda or [f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"],
+        "python": platform.python_version(),
+        "git": git_state(),
+        "packages": dict(sorted((d.name, d.version) for d in distributions())),
+    }
+
+
+def git_state() -> dict[str, str] | None:
+    """Commit and uncommitted changes of this code; None outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD").strip(),
+            "status": git("status", "--porcelain"),
+            "diff": git("diff", "HEAD"),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def record_environment(run: Run, seed: int) -> dict[str, Any]:
+    """Write environment.json; a run that goes on keeps the earlier entries under ``before``."""
+    before = json.loads(run.environment.read_text()) if run.environment.exists() else None
+    history = [*before.pop("before"), before] if before else []
+    environment = {**describe_environment(seed), "before": history}
+    write_atomically(run.environment, json.dumps(environment, indent=2))
+    return environment
+
+
+def record_test(run: Run, checkpoint: Path, result: dict[str, float]) -> None:
+    """Append one look at the test set to tests.jsonl."""
+    commit = (git_state() or {}).get("commit")
+    line = {"time": now(), "checkpoint": str(checkpoint), "split": "test", **result, "commit": commit}
+    with run.tests.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a whole file or none: another process may be reading it."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def now() -> str:
+    """Local time with its offset, to the second."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
+def shown(path: Path) -> str:
+    """``path`` as it is typed from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

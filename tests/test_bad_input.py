@@ -1,0 +1,257 @@
+"""What a user can get wrong: one line on stderr, exit status 2, nothing lost, nothing executed."""
+
+import os
+import pickle
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import project
+from project.arguments import DEFAULT_CONFIG
+from project.cli import main
+from project.run import Run, find_run
+from tests.conftest import QUIET
+
+Fails = Callable[..., str]
+ROOT = Path(project.__file__).parent.parent
+DIGITS = DEFAULT_CONFIG.read_text()
+MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "--trainer.max_epochs=1", *QUIET]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["fitt"], "did you mean fit?"),
+        (["--config", "x.yaml", "fit"], "the command comes first"),
+        (["fit", "--trainer.max_epoch=3"], "did you mean trainer.max_epochs?"),
+        (["fit", "--model.hiden=[3]"], "did you mean hidden?"),
+        (["fit", "--model=MLPP", "--data=Digits"], "no class MLPP; did you mean MLP?"),
+        (["fit", "--model=MLP", "--data=Digit"], "no class Digit; did you mean Digits?"),
+        (["fit", "--optimizer=SGDD"], "no class SGDD; did you mean SGD?"),
+        (["fit", "--lr_schedule=Cosine"], "did you mean WarmupCosine?"),
+        (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
+        (["fit", "--optimizer.lr=-1"], "Invalid learning rate"),
+        (["fit", "--model.activation=gelu"], "expected one of 'relu', 'tanh', 'sigmoid'"),
+        (["fit", "--model.dropout=2"], "dropout"),
+        (["fit", "--model.label_smoothing=1.5"], "label_smoothing"),
+        (["fit", "--model.hidden=[0]"], "positive"),
+        (["fit", "--model.num_classes=3"], "model.num_classes (--model.num_classes) comes from the data"),
+        (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
+        (["fit", "--model.optimizer=SGD"], "use --optimizer"),
+        (["fit", "--model=LeNet"], "data"),
+        (["fit", "--model=LeNet", "--data=Digits"], "12x12"),
+        (["fit", "--config=configs/nothing.yaml"], "cannot read the config"),
+        (["fit", "--data.batch_size=0"], "must be positive"),
+        (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
+        (["fit", "--data.val_size=2.0"], "cannot hold out"),
+        (["fit", "--images", "a.png"], "only predict takes it"),
+        (["fit", "--checkpoint=best"], "goes on from its last checkpoint"),
+        (["fit", "--seed_everything=true"], "expected int"),
+        (["test"], "needs --run"),
+        (["test", "--run", "."], "is not a run"),
+        (["predict", "--run", "nowhere", "--images", "a.png"], "is not a run"),
+    ],
+)
+def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
+    assert said in fails(*args)
+    assert not list(Path().glob("runs/*/*"))  # no folder of a run that never began
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (DIGITS.replace("hidden:", "hiden:"), "did you mean hidden?"),
+        (DIGITS.replace("max_epochs:", "max_epoch:"), "did you mean trainer.max_epochs?"),
+        (DIGITS.replace("class_path: Crop", "class_path: Crp"), "did you mean Crop?"),
+        (DIGITS.replace("class_path: MLP", "class_path: LeNet"), "'hidden' is not accepted by LeNet"),
+        (DIGITS.replace("hidden:", "num_classes: 3\n    hidden:"), "comes from the data"),
+        ("model: [1", "is not YAML"),
+        ("", "holds no keys"),
+        ("- a\n- b\n", "holds no keys"),
+    ],
+)
+def test_bad_config(text: str, said: str, fails: Fails) -> None:
+    Path("bad.yaml").write_text(text)
+    assert said in fails("fit", "--config", "bad.yaml")
+
+
+def test_config_that_is_a_pickle_is_not_executed(fails: Fails) -> None:
+    Path("bad.yaml").write_text("!!python/object/apply:os.system ['touch canary']\n")
+    assert "is not YAML" in fails("fit", "--config", "bad.yaml")
+    assert not Path("canary").exists()
+
+
+class Bomb:
+    def __reduce__(self) -> tuple:
+        return os.system, ("touch canary",)
+
+
+def damage(kind: str, path: Path) -> None:
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not a checkpoint")
+    elif kind == "pickle":
+        path.write_bytes(pickle.dumps(Bomb()))
+    elif kind == "pickle in torch's format":
+        torch.save({"state_dict": {}, "epoch": 0, "global_step": 0, "x": Bomb()}, path)
+    elif kind == "foreign":
+        torch.save({"weights": torch.zeros(3)}, path)
+    elif kind == "another model":
+        checkpoint = torch.load(path, weights_only=True)
+        checkpoint["state_dict"]["layers.0.weight"] = torch.zeros(3, 64)
+        torch.save(checkpoint, path)
+
+
+@pytest.mark.parametrize("command", ["test", "fit"])
+@pytest.mark.parametrize(
+    "kind", ["truncated", "empty", "text", "pickle", "pickle in torch's format", "foreign", "another model"]
+)
+def test_bad_checkpoint(kind: str, command: str, run_copy: Run, fails: Fails) -> None:
+    damage(kind, run_copy.checkpoint("best" if command == "test" else "last"))
+    said = fails(command, "--run", str(run_copy.folder), *QUIET)
+    assert ".ckpt" in said or "layers.0.weight" in said
+    assert not list(Path().rglob("canary"))
+    assert run_copy.folder.exists()
+
+
+def test_missing_checkpoint(run_copy: Run, fails: Fails) -> None:
+    assert "there is no checkpoint" in fails("test", "--run", str(run_copy.folder), "--checkpoint=x.ckpt", *QUIET)
+
+
+def test_config_of_another_model_on_a_run(run_copy: Run, fails: Fails) -> None:
+    said = fails("test", "--run", str(run_copy.folder), "--model.hidden=[7]", *QUIET)
+    assert "layers.0.weight is (256, 64) in it and (7, 64) in this MLP" in said
+
+
+def test_mnist_without_files_and_network(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import MNIST
+
+    said = fails(*MLP_ON_MNIST, "--data.root=nowhere")
+    assert str(Path("nowhere/MNIST/raw").absolute()) in said
+    assert "train-images-idx3-ubyte" in said
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/", "http://127.0.0.1:9/again/"])
+    said = fails(*[arg for arg in MLP_ON_MNIST if "download" not in arg], "--data.root=nowhere")
+    assert "Connection refused" in said
+    assert "put train-images-idx3-ubyte" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "said"),
+    [
+        ("train-images-idx3-ubyte", lambda data: data[:-100], "its header says"),
+        ("train-images-idx3-ubyte", lambda data: b"\0\0\0\0" + data[4:], "magic number is 0"),
+        ("train-images-idx3-ubyte", lambda data: b"", "magic number"),
+        ("train-images-idx3-ubyte", lambda data: data[:6], "header"),
+        ("train-labels-idx1-ubyte", lambda data: data[:-1], "its header says"),
+        ("train-labels-idx1-ubyte", lambda data: data[:8] + b"\x0b" + data[9:], "do not fit each other"),
+        ("train-labels-idx1-ubyte", lambda data: data[:4] + (999).to_bytes(4) + data[9:], "do not fit each other"),
+    ],
+)
+def test_damaged_mnist(name: str, edit: Callable, said: str, mnist_root: Path, fails: Fails) -> None:
+    shutil.copytree(mnist_root, "copy")
+    path = Path("copy/MNIST/raw") / name
+    path.write_bytes(edit(path.read_bytes()))
+    line = fails(*MLP_ON_MNIST, "--data.root=copy")
+    assert said in line
+    assert "damaged" in line
+
+
+@pytest.mark.parametrize("content", [b"not an image", b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_image_that_cannot_be_decoded(content: bytes, run_copy: Run, fails: Fails) -> None:
+    Path("bad.png").write_bytes(content)
+    assert "cannot decode the image bad.png" in fails("predict", "--run", str(run_copy.folder), "--images", "bad.png", *QUIET)
+    Path("empty").mkdir()
+    assert "holds no image" in fails("predict", "--run", str(run_copy.folder), "--images", "empty", *QUIET)
+    assert "needs --images" in fails("predict", "--run", str(run_copy.folder), *QUIET)
+
+
+def test_batch_that_does_not_divide_by_the_devices() -> None:
+    """In a process of its own: Lightning starts another for the second device."""
+    done = shell("fit", "--trainer.devices=2", "--data.batch_size=63", "--trainer.accelerator=cpu")
+    assert done.returncode == 2
+    assert "does not divide by 2 devices: give a multiple of 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf"])
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(bad: str, run_copy: Run, fails: Fails) -> None:
+    """The first weights to be updated after the checkpoint's 40 steps meet a loss that is not finite at step 43."""
+    before = {path.name: path.read_bytes() for path in run_copy.checkpoints.iterdir()}
+    Path("diverge.py").write_text(
+        "from project.models import MLP\n"
+        "class Diverging(MLP):\n"
+        "    def loss(self, x, y):\n"
+        "        loss, logits = super().loss(x, y)\n"
+        f"        return loss * (float('{bad}') if self.global_step >= 43 else 1), logits\n"
+    )
+    sys.path.insert(0, str(Path().absolute()))
+    sys.modules.pop("diverge", None)
+    config = run_copy.config.read_text().replace("project.models.MLP", "diverge.Diverging")
+    run_copy.config.write_text(config)
+    said = fails("fit", "--run", str(run_copy.folder), "--trainer.max_epochs=4", *QUIET)
+    assert f"the training loss became {bad}" in said
+    assert "at step 43" in said
+    assert {path.name: path.read_bytes() for path in run_copy.checkpoints.iterdir()} == before
+
+
+def test_unwritable_folder(fails: Fails) -> None:
+    Path("file").write_text("in the way")
+    assert "cannot make the run's folder" in fails("fit", "--runs_dir=file", *QUIET)
+
+
+def shell(*args: str, **options: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "project", *args]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=100, check=False, **options)  # type: ignore[call-overload]
+
+
+def test_disk_full_while_saving() -> None:
+    """A limit on the size of files stands in for a full disk: the write of the checkpoint fails in its middle."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    done = shell("fit", "--trainer.max_epochs=1", *QUIET, preexec_fn=limit)
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "cannot save" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not list(Path().rglob("*.part"))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on() -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "project", "fit", "--trainer.max_epochs=5000", *QUIET]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        for _ in range(600):
+            if list(Path().glob("runs/digits/*/checkpoints/last.ckpt")):
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    line = err.splitlines()[-1]
+    run = find_run(Path("runs/digits"))
+    assert f"python -m project fit --run {run.folder}" in line
+    steps = torch.load(run.checkpoint("last"), weights_only=True)["global_step"]
+    assert steps > 0
+    cli = main(["fit", "--run", str(run.folder), f"--trainer.max_epochs={steps // 20 + 2}", *QUIET])
+    assert cli is not None
+    assert cli.trainer.global_step == (steps // 20 + 2) * 20

@@ -1,0 +1,174 @@
+"""Splits, batches and augmentation, against slow and plain code."""
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from project.data import MNIST, Digits
+from project.data.augment import Crop, Flip, Rotate, flip, rotate, shift
+from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, derive_seed, stratified_split
+
+
+def test_split_is_stratified_seeded_and_whole() -> None:
+    y = torch.tensor([0] * 500 + [1] * 300 + [2] * 200)[torch.randperm(1000)]
+    rest, held = stratified_split(y, 0.1, seed=0)
+    assert Counter(y[held].tolist()) == {0: 50, 1: 30, 2: 20}
+    assert torch.equal(torch.cat([rest, held]).sort().values, torch.arange(1000))
+    assert torch.equal(held, stratified_split(y, 100, seed=0)[1])
+    assert not torch.equal(held, stratified_split(y, 0.1, seed=1)[1])
+
+
+@pytest.mark.parametrize("size", [0, 0.0, 10, 1.5, -3])
+def test_impossible_split_is_refused(size: float) -> None:
+    with pytest.raises(ValueError, match="val_size"):
+        stratified_split(torch.arange(10), size, seed=0)
+
+
+def test_digits() -> None:
+    train, test = Digits().load(train=True), Digits().load(train=False)
+    assert (len(train), len(test)) == (1438, 359)
+    shares = [count / 359 for _, count in sorted(Counter(test.y.tolist()).items())]
+    assert all(abs(share - 0.1) < 0.004 for share in shares)
+    whole = {x.numpy().tobytes() + bytes([y]) for s in (train, test) for x, y in zip(s.x, s.y.tolist(), strict=True)}
+    assert len(whole) == 1797  # all different, so the two are disjoint
+    pixels = train.x.double() / 255
+    assert Digits.mean == (round(float(pixels.mean()), 4),)
+    assert Digits.std == (round(float(pixels.std(correction=0)), 4),)
+
+
+def test_mnist_files(mnist_root: Path) -> None:
+    data = MNIST(root=str(mnist_root), download=False)
+    data.prepare_data()
+    train, test = data.load(train=True), data.load(train=False)
+    assert (train.x.shape, train.x.dtype, train.y.dtype) == ((1000, 1, 28, 28), torch.uint8, torch.int64)
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    raw = mnist_root / "MNIST" / "raw"
+    assert torch.equal(test.x[:, 0], read_image_file(str(raw / "t10k-images-idx3-ubyte")))
+    assert torch.equal(test.y, read_label_file(str(raw / "t10k-labels-idx1-ubyte")))
+
+
+def test_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert MNIST().root == Path("data").absolute()
+    monkeypatch.setenv("PROJECT_DATA", str(tmp_path))
+    assert MNIST().root == tmp_path
+    assert MNIST(root="/x").root == Path("/x")
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_global_batches_do_not_depend_on_the_devices(world: int) -> None:
+    indices = torch.arange(1003) * 2
+    ranks = [TrainBatches(indices, 64, seed=5, rank=rank, world_size=world) for rank in range(world)]
+    for batches in ranks:
+        batches.set_epoch(3)
+    found = [torch.cat(parts) for parts in zip(*ranks, strict=True)]
+    alone = TrainBatches(indices, 64, seed=5, rank=0, world_size=1)
+    alone.set_epoch(3)
+    assert [batch.tolist() for batch in found] == [batch.tolist() for batch in alone]
+    assert len(found) == len(alone) == 15
+    assert len(torch.cat(found).unique()) == 15 * 64
+    alone.set_epoch(4)
+    assert next(iter(alone)).tolist() != found[0].tolist()
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+def test_every_sample_is_evaluated_once(world: int) -> None:
+    indices = torch.arange(1003) + 7
+    seen = torch.cat([batch for rank in range(world) for batch in EvalBatches(indices, 64, rank, world)])
+    assert torch.equal(seen.sort().values, indices)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loader_starts_in_mid_epoch(workers: int) -> None:
+    data = Digits().load(train=True)
+
+    def loader() -> TrainLoader:
+        batches = TrainBatches(torch.arange(len(data)), 100, seed=0, rank=0, world_size=1)
+        return TrainLoader(data, batch_sampler=batches, num_workers=workers, collate_fn=lambda batch: batch)
+
+    whole, half = loader(), loader()
+    expected = [y.tolist() for _, y in whole]
+    iterator = iter(half)
+    first = [next(iterator)[1].tolist() for _ in range(5)]
+    state = half.state_dict()
+    del iterator
+    other = loader()
+    other.load_state_dict(state)
+    assert first + [y.tolist() for _, y in other] == expected
+    assert [y.tolist() for _, y in other] == expected  # the next epoch is whole again
+
+
+def test_seeds_are_unrelated_and_stable() -> None:
+    assert derive_seed(0, 1) != derive_seed(1, 0)
+    assert len({derive_seed(0, epoch) for epoch in range(1000)}) == 1000
+    assert all(0 <= derive_seed(0, epoch) < 2**63 for epoch in range(100))
+
+
+def test_shift_equals_padding_and_cropping() -> None:
+    x = torch.rand(9, 3, 7, 5)
+    down, right = torch.tensor([0, 1, -1, 3, -3, 0, 0, 2, -2]), torch.tensor([0, 0, 0, 2, -3, 3, -3, -1, 1])
+    moved = shift(x, down, right)
+    for i in range(9):
+        padded = torch.zeros(3, 13, 11)
+        padded[:, 3:10, 3:8] = x[i]
+        top, left = 3 - int(down[i]), 3 - int(right[i])
+        assert torch.equal(moved[i], padded[:, top : top + 7, left : left + 5])
+
+
+def test_flip_equals_torchvisions() -> None:
+    from torchvision.transforms.v2.functional import horizontal_flip
+
+    x, chosen = torch.rand(4, 3, 6, 5), torch.tensor([True, False, False, True])
+    for before, after, turned in zip(x, flip(x, chosen), chosen, strict=True):
+        assert torch.equal(after, horizontal_flip(before) if turned else before)
+
+
+@pytest.mark.parametrize("size", [(9, 9), (12, 7)])
+def test_rotate_equals_torchvisions(size: tuple[int, int]) -> None:
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2.functional import rotate as reference
+
+    x, degrees = torch.rand(5, 2, *size), torch.tensor([0.0, 10.0, -25.0, 90.0, 180.0])
+    turned = rotate(x, degrees * math.pi / 180)
+    for before, after, angle in zip(x, turned, degrees.tolist(), strict=True):
+        assert torch.allclose(after, reference(before, angle, InterpolationMode.BILINEAR), atol=1e-4)
+
+
+@pytest.mark.parametrize("transform", [Flip(), Crop(2), Rotate(30)])
+def test_augmentation_differs_between_samples_and_follows_its_seed(transform: object) -> None:
+    x, y = torch.rand(1, 1, 8, 8).expand(64, 1, 8, 8), torch.arange(64)
+    first, again, other = (transform(x, y, torch.Generator().manual_seed(s))[0] for s in (0, 0, 1))  # type: ignore[operator]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first[0], first[1]) or not torch.equal(first[0], first[2])
+
+
+def test_crop_is_uniform() -> None:
+    """Chi-square over the 25 shifts of up to 2 pixels; 24 degrees of freedom exceed 51.2 once in a thousand draws."""
+    x = torch.zeros(5000, 1, 8, 8)
+    x[:, :, 4, 4] = 1
+    moved = Crop(2)(x, torch.zeros(5000), torch.Generator().manual_seed(0))[0]
+    counts = moved.sum((0, 1))[2:7, 2:7].flatten()
+    assert float(((counts - 200) ** 2 / 200).sum()) < 51.2
+
+
+def test_normalised_batches_have_zero_mean_and_unit_variance() -> None:
+    data = Digits()
+    x = data.load(train=True).x
+    normal, _ = data.on_after_batch_transfer((x, torch.zeros(len(x))), 0)
+    assert abs(float(normal.mean())) < 1e-3
+    assert abs(float(normal.std()) - 1) < 1e-3
+    assert torch.allclose(data.displayable(normal), x / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "CMYK", "LA"])
+def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
+    pixels = np.full((20, 30), 255, np.uint8)
+    path = tmp_path / f"{mode}.tif"
+    Image.fromarray(pixels).convert(mode).save(path)
+    assert torch.equal(MNIST().read([path]), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))
