@@ -60,7 +60,7 @@ def read_arguments(args: list[str]) -> Arguments:
         raise ValueError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
     options = list(split_options(rest))
     given = {name for name, _ in options}
-    run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run"), None)
+    run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run" and value), None)
     asks_help = any(name in given for name in ("help", "h"))
     if run:
         options.insert(0, ("config", str(run.config)))
@@ -153,6 +153,7 @@ def class_name(value: Any) -> str:
 
 
 def refuse_linked(keys: Any, where: str) -> None:
+    """Raise ValueError if one of the model's ``keys`` is linked to something else."""
     for key in keys:
         if key in LINKED:
             raise ValueError(f"model.{key} ({where}) {LINKED[key]}")

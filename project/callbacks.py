@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from lightning.pytorch.profilers import PassThroughProfiler
 from torch import Tensor
 
@@ -128,13 +128,6 @@ class Record(L.Callback):
             if isinstance(logger, MetricsCSV):
                 logger.save()
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        best = trainer.checkpoint_callback
-        if isinstance(best, ModelCheckpoint) and best.best_model_score is not None:
-            for logger in trainer.loggers:
-                if isinstance(logger, WandB):
-                    logger.summarise({f"best/{best.monitor}": float(best.best_model_score)})
-
 
 class Figures(L.Callback):
     """Pictures in ``figures/`` and W&B: the history after fit; what a split looks like after `validate` or `test`.
@@ -185,7 +178,7 @@ class Figures(L.Callback):
         wanted = wanted[(wanted >= 0) & (wanted < len(y))].to(y.device)
         self.chosen.append((x[wanted], probabilities[wanted], y[wanted]))
         wrong = (predicted != y).nonzero()[:, 0]
-        candidates = (x[wrong], probabilities[wrong], y[wrong], confidence[wrong])
+        candidates: tuple[Tensor, ...] = (x[wrong], probabilities[wrong], y[wrong], confidence[wrong])
         if self.mistakes is not None:
             candidates = tuple(torch.cat(pair) for pair in zip(self.mistakes, candidates, strict=True))
         worst = candidates[3].topk(min(self.examples, len(candidates[3]))).indices

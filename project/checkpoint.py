@@ -58,6 +58,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
 
 
 def describe(error: Exception) -> str:
+    """Why a checkpoint could not be read."""
     if "weights_only" in str(error).lower():
         return "it is a pickle that holds more than plain values and tensors, and was not loaded"
     return f"truncated or not a checkpoint; {type(error).__name__}"

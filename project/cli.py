@@ -29,7 +29,7 @@ from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.optim import Schedule
 from project.predict import find_images, write_predictions
-from project.run import Run, new_run, record_test
+from project.run import new_run, record_test
 from project.summary import print_summary
 
 
@@ -150,6 +150,9 @@ class CLI(LightningCLI):
             rows = {"trained": f"{trained}, {time.monotonic() - start:.1f} s"}
         if best.exists() and not self.trainer.fast_dev_run:
             rows |= self.evaluate("validate", best)
+            for logger in self.trainer.loggers:
+                if isinstance(logger, WandB):
+                    logger.summarise({f"best/{name}": value for name, value in self.result.items()})
         print_summary(self.run, self.trainer, rows, then="test")
 
     def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
@@ -192,22 +195,20 @@ class CLI(LightningCLI):
 
     def close(self, failed: bool) -> None:
         """End the loggers, and leave no folder of a new run that never began."""
-        trainer, run = getattr(self, "trainer", None), getattr(self, "run", None)
-        for logger in trainer.loggers if trainer else []:
+        for logger in self.trainer.loggers if hasattr(self, "trainer") else []:
             if isinstance(logger, WandB):
                 logger.close(exit_code=int(failed))
-        new = failed and run and not self.arguments.run and rank_zero_only.rank == 0
-        if new and not run.metrics.exists() and not list(run.checkpoints.glob("*.ckpt")):
-            shutil.rmtree(run.folder, ignore_errors=True)
+        new = failed and hasattr(self, "run") and not self.arguments.run and rank_zero_only.rank == 0
+        if new and not self.run.metrics.exists() and not list(self.run.checkpoints.glob("*.ckpt")):
+            shutil.rmtree(self.run.folder, ignore_errors=True)
 
 
 def quieten() -> None:
     """Let our own messages through on the first process, and not what Lightning repeats at every start."""
     log = logging.getLogger("project")
     log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
-    if not log.handlers:
-        log.addHandler(logging._StderrHandler())
-        log.propagate = False
+    log.handlers = [logging.StreamHandler()]
+    log.propagate = False
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     # Lightning 2.6 calls what jsonargparse 4.49 and PyTorch 2.15 have deprecated.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")

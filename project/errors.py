@@ -58,9 +58,12 @@ def suggestion(text: str, raw: str) -> str:
 
 
 def meant(word: str, known: list[str]) -> str:
+    """The known name nearest to ``word``, as a question; '' if none is near."""
     close = get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def subclasses(base: type) -> list[type]:
-    return [found for child in base.__subclasses__() for found in (child, *subclasses(child))]
+    """All classes below ``base`` that have been imported."""
+    children: list[type] = base.__subclasses__()
+    return children + [found for child in children for found in subclasses(child)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def history(rows: list[dict[str, str]], title: str) -> Figure:
     return figure
 
 
-def confusion_matrix(counts: Tensor, class_names: list[str], title: str) -> Figure:
+def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> Figure:
     """Counts (K, K) by true class (rows) and predicted class (columns), shaded by share of the true class."""
     num_classes = len(counts)
     size = min(4 + 0.4 * num_classes, 12)
@@ -74,13 +75,18 @@ def confusion_matrix(counts: Tensor, class_names: list[str], title: str) -> Figu
         axes.set_yticks(range(num_classes), class_names)
         for i, j in counts.nonzero().tolist():
             color = "white" if share[i, j] > 0.5 else "black"
-            axes.text(j, i, int(counts[i, j]), ha="center", va="center", color=color, fontsize=8)
+            axes.text(j, i, str(int(counts[i, j])), ha="center", va="center", color=color, fontsize=8)
     axes.set(title=title, xlabel="predicted class", ylabel="true class")
     return figure
 
 
 def top5_grid(
-    images: Tensor, probabilities: Tensor, truth: Tensor | None, class_names: list[str], names: list[str], title: str
+    images: Tensor,
+    probabilities: Tensor,
+    truth: Tensor | None,
+    class_names: Sequence[str],
+    names: list[str],
+    title: str,
 ) -> Figure:
     """Images with bars of their five likeliest classes, the true one in orange (Krizhevsky et al., 2012, figure 4).
 
@@ -106,7 +112,9 @@ def top5_grid(
         places = range(len(top.indices))
         true_class = None if truth is None else int(truth[i])
         bars.barh(
-            places, top.values.tolist(), color=[PALE_ORANGE if k == true_class else PALE_BLUE for k in top.indices.tolist()]
+            places,
+            top.values.tolist(),
+            color=[PALE_ORANGE if k == true_class else PALE_BLUE for k in top.indices.tolist()],
         )
         bars.set(xlim=(0, 1), ylim=(4.6, -0.6))
         for place, (p, k) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):

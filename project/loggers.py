@@ -91,6 +91,7 @@ class WandB(WandbLogger):
         mode: Literal["auto", "online", "offline", "disabled"] = "auto",
     ) -> None:
         self.run = run
+        self._experiment: Any
         super().__init__(
             name=f"{run.experiment}/{run.id}",
             id=f"{run.experiment}-{run.id}",

@@ -18,7 +18,7 @@ def cross_entropy(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Te
 
 
 def mse(logits: Tensor, y: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean squared error of the softmax of ``logits`` (N, K) against one-hot ``y``: classes (N,) or probabilities (N, K)."""
+    """Mean squared error of the softmax of ``logits`` (N, K) against ``y``: classes (N,) or probabilities (N, K)."""
     num_classes = logits.shape[1]
     targets = F.one_hot(y, num_classes) if y.ndim == 1 else y
     return F.mse_loss(logits.softmax(1), targets * (1 - label_smoothing) + label_smoothing / num_classes)

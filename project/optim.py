@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -23,6 +24,22 @@ def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, An
         {"params": [p for p in trainable if decayed(p)]},
         {"params": [p for p in trainable if not decayed(p)], "weight_decay": 0.0},
     ]
+
+
+def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
+    """Update all parameters of SGD and Adam(W) in one kernel, a fifth of a small model's step, unless told otherwise.
+
+    PyTorch has the kernels and does not choose them by itself; ``fused: false`` or ``foreach: true`` chooses otherwise.
+    """
+    if isinstance(optimizer, torch.optim.SGD | torch.optim.Adam):
+        for group in optimizer.param_groups:
+            where = {p.device.type for p in group["params"] if p.is_floating_point()}
+            if (
+                where <= {"cpu", "cuda"}
+                and group["fused"] is None
+                and not (group["foreach"] or group["differentiable"])
+            ):
+                group["fused"] = True
 
 
 class Schedule:

@@ -1,6 +1,7 @@
 """Predictions for the user's own images."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -30,7 +31,7 @@ def find_images(paths: list[str]) -> list[Path]:
     return found
 
 
-def write_predictions(path: Path, images: list[Path], probabilities: Tensor, class_names: list[str]) -> None:
+def write_predictions(path: Path, images: list[Path], probabilities: Tensor, class_names: Sequence[str]) -> None:
     """One row an image: its path, then the five likeliest classes and their probabilities.
 
     Args:

@@ -70,7 +70,7 @@ def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
     [
         (DIGITS.replace("hidden:", "hiden:"), "did you mean hidden?"),
         (DIGITS.replace("max_epochs:", "max_epoch:"), "did you mean trainer.max_epochs?"),
-        (DIGITS.replace("class_path: Crop", "class_path: Crp"), "did you mean Crop?"),
+        (DIGITS.replace("class_path: Rotate", "class_path: Rotte"), "did you mean Rotate?"),
         (DIGITS.replace("class_path: MLP", "class_path: LeNet"), "'hidden' is not accepted by LeNet"),
         (DIGITS.replace("hidden:", "num_classes: 3\n    hidden:"), "comes from the data"),
         ("model: [1", "is not YAML"),
@@ -131,7 +131,7 @@ def test_missing_checkpoint(run_copy: Run, fails: Fails) -> None:
 
 def test_config_of_another_model_on_a_run(run_copy: Run, fails: Fails) -> None:
     said = fails("test", "--run", str(run_copy.folder), "--model.hidden=[7]", *QUIET)
-    assert "layers.0.weight is (256, 64) in it and (7, 64) in this MLP" in said
+    assert "layers.0.weight is (512, 64) in it and (7, 64) in this MLP" in said
 
 
 def test_mnist_without_files_and_network(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,9 @@ def test_damaged_mnist(name: str, edit: Callable, said: str, mnist_root: Path, f
 @pytest.mark.parametrize("content", [b"not an image", b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
 def test_image_that_cannot_be_decoded(content: bytes, run_copy: Run, fails: Fails) -> None:
     Path("bad.png").write_bytes(content)
-    assert "cannot decode the image bad.png" in fails("predict", "--run", str(run_copy.folder), "--images", "bad.png", *QUIET)
+    assert "cannot decode the image bad.png" in fails(
+        "predict", "--run", str(run_copy.folder), "--images", "bad.png", *QUIET
+    )
     Path("empty").mkdir()
     assert "holds no image" in fails("predict", "--run", str(run_copy.folder), "--images", "empty", *QUIET)
     assert "needs --images" in fails("predict", "--run", str(run_copy.folder), *QUIET)

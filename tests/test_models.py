@@ -77,7 +77,9 @@ def test_training_loss_has_label_smoothing_and_l1() -> None:
 def test_any_optimizer_is_configured(name: str) -> None:
     model = MLP(optimizer=getattr(torch.optim, name), **SHAPE)
     optimizer = model.configure_optimizers()
-    assert sum(p.numel() for g in optimizer.param_groups for p in g["params"]) == sum(p.numel() for p in model.parameters())
+    assert sum(p.numel() for g in optimizer.param_groups for p in g["params"]) == sum(
+        p.numel() for p in model.parameters()
+    )
 
 
 def test_weight_decay_skips_biases_and_norms() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from project.optim import Constant, Linear, OneCycle, Schedule, Step, WarmupCosine
+from project.optim import Constant, Linear, OneCycle, Schedule, Step, WarmupCosine, use_fused_kernels
 
 STEPS = 200
 
@@ -59,3 +59,37 @@ def test_warm_up_peaks_where_it_says(kind: type) -> None:
 def test_a_warm_up_is_a_fraction(bad: float) -> None:
     with pytest.raises(ValueError, match="fraction of the run"):
         WarmupCosine(warmup=bad)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        (torch.optim.AdamW, {"lr": 0.01}),
+        (torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1}),
+    ],
+)
+def test_fused_kernels_equal_the_plain_ones(kind: type[torch.optim.Optimizer], options: dict) -> None:
+    results = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(7, 5)
+        optimizer = kind(layer.parameters(), **options)
+        if fused:
+            use_fused_kernels(optimizer)
+            assert optimizer.param_groups[0]["fused"]
+        for _ in range(20):
+            optimizer.zero_grad()
+            layer(torch.randn(16, 7)).square().mean().backward()
+            optimizer.step()
+        results.append(layer.weight.detach().clone())
+    assert torch.allclose(*results, atol=1e-6)
+
+
+def test_fused_kernels_can_be_refused() -> None:
+    optimizer = torch.optim.AdamW([torch.zeros(3, requires_grad=True)], fused=False)
+    use_fused_kernels(optimizer)
+    assert optimizer.param_groups[0]["fused"] is False
+    plain = torch.optim.RMSprop([torch.zeros(3, requires_grad=True)])
+    use_fused_kernels(plain)
+    assert "fused" not in plain.param_groups[0]

@@ -58,7 +58,7 @@ class Flip(Augmentation):
 
 
 class Crop(Augmentation):
-    """Pad with zeros and crop back to size at random: a shift of up to ``padding`` pixels (He et al., 2016, section 4.2).
+    """Pad with zeros and crop back to size at random: a shift of up to ``padding`` pixels (He et al., 2016).
 
     Args:
         padding: Largest shift along each axis, in pixels.

@@ -2,7 +2,9 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -23,7 +25,7 @@ from project.data.sampling import (
 log = logging.getLogger(__name__)
 
 
-def identity(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def identity(batch: Any) -> Any:
     """Collate function of datasets whose ``__getitems__`` gives a ready batch."""
     return batch
 
@@ -47,7 +49,7 @@ class ImageDataModule(L.LightningDataModule):
     input_shape: tuple[int, int, int]
     mean: tuple[float, ...]  # of the training set, channel by channel, with pixels in [0, 1]
     std: tuple[float, ...]
-    class_names: list[str]
+    class_names: Sequence[str]
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class ImageDataModule(L.LightningDataModule):
         self.batch_size, self.num_workers, self.augment = batch_size, num_workers, augment or []
         self.val_size, self.split_seed = val_size, split_seed
         self.seed = torch.initial_seed()  # what seed_everything was given
+        self._statistics = torch.empty(0)
         self.images: list[Path] = []  # what predict looks at
 
     def load(self, train: bool) -> TensorImages:
@@ -86,7 +89,8 @@ class ImageDataModule(L.LightningDataModule):
         devices = self.trainer.world_size
         if self.batch_size > len(self.train_indices):
             raise ValueError(
-                f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: lower it"
+                f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: "
+                "lower it"
             )
         if self.batch_size % devices:
             raise ValueError(
@@ -145,8 +149,8 @@ class ImageDataModule(L.LightningDataModule):
         return x, y
 
     def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the training set's channels (C, 1, 1), of pixels in [0, 255], on ``device``."""
-        if not hasattr(self, "_statistics") or self._statistics.device != device:
+        """Mean and standard deviation (C, 1, 1) of the training set's channels, of pixels in [0, 255]."""
+        if not len(self._statistics) or self._statistics.device != device:
             self._statistics = torch.tensor([self.mean, self.std], device=device)[..., None, None] * 255
         mean, std = self._statistics
         return mean, std
@@ -171,8 +175,8 @@ class ImageDataModule(L.LightningDataModule):
         images = []
         for path in paths:
             try:
-                with Image.open(path) as image:
-                    image = image.convert("L" if channels == 1 else "RGB").resize((width, height))
+                with Image.open(path) as file:
+                    image = file.convert("L" if channels == 1 else "RGB").resize((width, height))
             except (OSError, SyntaxError, Image.DecompressionBombError) as error:
                 raise ValueError(f"cannot decode the image {path} ({error}): leave it out of --images") from None
             images.append(torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1))

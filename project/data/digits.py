@@ -16,7 +16,7 @@ class Digits(ImageDataModule):
     input_shape = (1, 8, 8)
     mean = (0.3052,)
     std = (0.3758,)
-    class_names = [str(k) for k in range(10)]
+    class_names = tuple("0123456789")
 
     def load(self, train: bool) -> TensorImages:
         from sklearn.datasets import load_digits

@@ -25,7 +25,7 @@ class MNIST(ImageDataModule):
     input_shape = (1, 28, 28)
     mean = (0.1307,)
     std = (0.3081,)
-    class_names = [str(k) for k in range(10)]
+    class_names = tuple("0123456789")
 
     def __init__(self, download: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
@@ -36,16 +36,18 @@ class MNIST(ImageDataModule):
         return self.root / "MNIST" / "raw"
 
     def prepare_data(self) -> None:
-        from torchvision.datasets import MNIST as Files
+        from torchvision.datasets import mnist
 
-        names = [name.removesuffix(".gz") for name, _ in Files.resources]
+        files = mnist.MNIST
+
+        names = [name.removesuffix(".gz") for name, _ in files.resources]
         if all((self.folder / name).is_file() for name in names):
             return
         try:
             if not self.download:
                 raise RuntimeError("--data.download is false")
             with contextlib.redirect_stdout(io.StringIO()), timeout(seconds=20):
-                Files(self.root, download=True)
+                files(self.root, download=True)
         except (RuntimeError, OSError, EOFError) as error:
             reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
             raise ValueError(
@@ -83,6 +85,7 @@ def read_idx(path: Path, magic: int) -> Tensor:
 
 
 def damaged(path: Path, reason: str | None) -> ValueError:
+    """The error that names a damaged file."""
     return ValueError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
 
 

@@ -139,9 +139,11 @@ class EvalBatches(Sampler):
 class TrainLoader(DataLoader):
     """A DataLoader that can start in mid-epoch; Lightning keeps its state in the checkpoint."""
 
+    batch_sampler: Any  # a TrainBatches
+    dataset: Any
     delivered = 0
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.delivered = self.batch_sampler.start
         direct = not self.num_workers and not self.pin_memory  # then a DataLoader only adds to each step
         batches = map(self.dataset.__getitems__, self.batch_sampler) if direct else super().__iter__()

@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from project.losses import CRITERIA, Criterion, l1_norm
-from project.optim import Constant, Schedule, weight_decay_groups
+from project.optim import Constant, Schedule, use_fused_kernels, weight_decay_groups
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class ImageClassifier(L.LightningModule):
         self.num_classes, self.input_shape = num_classes, input_shape
         self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
         self.criterion, self.label_smoothing, self.l1, self.compile_loss = criterion, label_smoothing, l1, compile
-        self.eval_metrics = nn.ModuleDict({"loss": MeanMetric()})
+        self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
         for name, k in {"acc": 1, "acc5": 5}.items():
             if k == 1 or num_classes > 10:
                 self.eval_metrics[name] = MulticlassAccuracy(num_classes, top_k=k, average="micro", validate_args=False)
@@ -95,6 +95,7 @@ class ImageClassifier(L.LightningModule):
             optimizer = self.make_optimizer(weight_decay_groups(self.parameters()))
         except ValueError:  # L-BFGS takes no groups; it has no weight decay either
             optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        use_fused_kernels(optimizer)
         self.hyperparameters = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         return optimizer
 
@@ -145,7 +146,7 @@ class ImageClassifier(L.LightningModule):
             logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
 
     def check_finite(self, losses: Tensor, last_step: int) -> None:
-        """Raise ValueError, naming the step, if any of ``losses``, one a step up to ``last_step``, is NaN or infinite."""
+        """Raise ValueError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
         finite = losses.isfinite()
         if not finite.all():
             first = int((~finite).int().argmax())

@@ -1,0 +1,126 @@
+"""W&B, read back with W&B's own reader; never a prompt, an account or a network."""
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from project.cli import CLI, main
+from project.loggers import resolve_mode
+from project.run import Run, find_run
+from tests.conftest import QUIET
+
+
+def log_entries(data: bytes) -> Iterator[bytes]:
+    """The entries of a .wandb file: LevelDB's log format in blocks of 32 KiB, after seven bytes of W&B's own."""
+    assert data[:4] == b":W&B"
+    position, entry = 7, b""
+    while position + 7 <= len(data):
+        if 32768 - position % 32768 < 7:  # the rest of a block that no header fits in
+            position += 32768 - position % 32768
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        position += 7
+        entry += data[position : position + length]
+        position += length
+        if kind in (1, 4):  # whole, or the last part
+            yield entry
+            entry = b""
+
+
+def records(run: Run) -> list[Any]:
+    """Everything in the run's offline files, oldest first, parsed by W&B's own messages."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    paths = sorted(run.folder.glob("wandb/offline-run-*/run-*.wandb"))
+    return [Record.FromString(entry) for path in paths for entry in log_entries(path.read_bytes())]
+
+
+def items(updates: Any) -> dict[str, Any]:
+    return {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in updates}
+
+
+@pytest.fixture
+def online_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No mode is given and there are no credentials: as on a stranger's machine."""
+    monkeypatch.delenv("WANDB_MODE")
+
+    def connect(*args: object, **kwargs: object) -> None:
+        raise AssertionError("W&B was looked for without credentials")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+
+@pytest.mark.usefixtures("online_is_a_defect")
+def test_offline_run_has_config_history_pictures_and_summary(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit("--trainer.max_epochs=2", "--wandb.tags=[first,second]")
+    output = capsys.readouterr()
+    run = find_run(Path("runs/digits"))
+    assert "no credentials found" in output.err
+    assert f"wandb sync runs/digits/{run.id}/wandb/offline-run-" in output.out
+    found = records(run)
+    start = next(record.run for record in found if record.WhichOneof("record_type") == "run")
+    assert (start.run_id, start.run_group) == (f"digits-{run.id}", "digits")
+    assert start.display_name == f"digits/{run.id}"
+    assert list(start.tags) == ["first", "second"]
+    config: dict[str, Any] = {}
+    for record in found:
+        for source in (record.config, record.run.config):
+            config |= items(source.update)
+    assert config["model"]["init_args"]["hidden"] == [512, 256]
+    assert config["optimizer"]["init_args"]["lr"] == 0.003
+    assert config["parameters"] == 512 * 64 + 2 * 512 + 256 * 512 + 2 * 256 + 10 * 256 + 10
+    assert "git" in config
+    history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
+    steps = [row["trainer/global_step"] for row in history if "train/loss" in row]
+    assert steps == [19, 39]
+    assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
+    pictures = {name.split(".")[0] for row in history for name in row if name.startswith("figures/")}
+    assert pictures >= {"figures/history", "figures/confusion_matrix_val", "figures/predictions_val"}
+    summary: dict[str, Any] = {}
+    for record in found:
+        summary |= items(record.summary.update)
+    assert 0 < summary["best/val/acc"] <= 1
+
+
+@pytest.mark.usefixtures("online_is_a_defect")
+def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
+    fit("--trainer.max_epochs=1")
+    run = find_run(Path("runs/digits"))
+    main(["fit", "--run", str(run.folder), "--trainer.max_epochs=2", *QUIET])
+    main(["test", "--run", str(run.folder), *QUIET])
+    found = records(run)
+    assert {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"} == {f"digits-{run.id}"}
+    history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
+    assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
+    assert any("test/acc" in row for row in history)
+
+
+def test_credentials_without_a_network_train_offline(
+    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    fit("--trainer.max_epochs=1")
+    assert "127.0.0.1 does not answer" in capsys.readouterr().err
+    assert records(find_run(Path("runs/digits")))
+
+
+def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert resolve_mode("auto") == "disabled"  # what WANDB_MODE says here
+    assert resolve_mode("offline") == "offline"
+    monkeypatch.delenv("WANDB_MODE")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert resolve_mode("auto") == "offline"
+        assert resolve_mode("online") == "online"
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        assert resolve_mode("auto") == "online"
