@@ -211,6 +211,8 @@ class Figures(L.Callback):
                 self.save(trainer, figures.top5_grid(x, probabilities, y, names, captions, title), f"{name}_{split}")
 
     def save(self, trainer: L.Trainer, figure: Any, name: str) -> None:
+        if not trainer.is_global_zero:
+            return
         path = self.run.figures / f"{name}.png"
         figures.save(figure, path)
         for logger in trainer.loggers:

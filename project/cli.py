@@ -248,6 +248,8 @@ def main(args: list[str] | None = None) -> CLI | None:
         return CLI(read_arguments(words))
     except Interrupted as stop:
         message, status = f"interrupted, everything is saved: python -m project fit --run {stop}", 130
+    except KeyboardInterrupt:
+        message, status = "interrupted outside of training; what was saved before is there", 130
     except (ValueError, OSError, ArgumentError, MisconfigurationException) as error:
         if "PROJECT_TRACEBACK" in os.environ:
             raise

@@ -153,8 +153,11 @@ def resolve_mode(mode: str) -> str:
     if mode == "auto" and not has_credentials(server.hostname or ""):
         log.info("W&B: no credentials found, so this run is logged offline")
         return "offline"
+    if any(name in os.environ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")):
+        return "online"  # a proxy's machine may have no way of its own
     try:
-        socket.create_connection((server.hostname, server.port or 443), timeout=5).close()
+        port = server.port or (80 if server.scheme == "http" else 443)
+        socket.create_connection((server.hostname, port), timeout=5).close()
     except OSError as error:
         log.info(f"W&B: {server.hostname} does not answer ({error}), so this run is logged offline")
         return "offline"

@@ -236,14 +236,16 @@ def test_disk_full_while_saving() -> None:
 
 def test_ctrl_c_saves_and_says_how_to_go_on() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "project", "fit", "--trainer.max_epochs=5000", *QUIET]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    env |= {"WANDB_MODE": "offline"}
+    command = [sys.executable, "-m", "project", "fit", "--trainer.max_epochs=5000", "--data.num_workers=2", *QUIET]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True)
     try:
         for _ in range(600):
             if list(Path().glob("runs/digits/*/checkpoints/last.ckpt")):
                 break
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to W&B's process and the loader's too
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()

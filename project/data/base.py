@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 def identity(batch: Any) -> Any:
     """Collate function of datasets whose ``__getitems__`` gives a ready batch."""
     return batch
+
+
+def ignore_interrupt(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the main one saves, for which its workers must live."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class ImageDataModule(L.LightningDataModule):
@@ -120,6 +126,7 @@ class ImageDataModule(L.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=identity,
+            worker_init_fn=ignore_interrupt,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
         )
