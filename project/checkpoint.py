@@ -1,4 +1,4 @@
-"""Checkpoint files: written atomically, and read as plain values and tensors only."""
+"""Checkpoint and weights files: written atomically, and read as plain values and tensors only."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 PARTS = {"state_dict", "epoch", "global_step"}
 
@@ -45,16 +46,35 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     Raises:
         ValueError: It is missing, truncated, a pickle with objects in it, or no checkpoint of this project.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no checkpoint {path}: give another --checkpoint, such as last or a file")
-    advice = "give another --checkpoint, such as best or last"
-    try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading
-        raise ValueError(f"cannot read the checkpoint {path} ({describe(error)}): {advice}") from None
+    advice = "give another --checkpoint, such as best, last or a file"
+    checkpoint = read_safely(path, "checkpoint", advice, map_location)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
         raise ValueError(f"{path} is no checkpoint of this project (it lacks {', '.join(sorted(PARTS))}): {advice}")
     return checkpoint
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The state dict in the file ``path``, which holds nothing else or is a checkpoint.
+
+    Raises:
+        ValueError: It is missing, truncated, a pickle with objects in it, or no state dict.
+    """
+    advice = "give --model.weights the path of a state dict or checkpoint, or the name of published weights"
+    content = read_safely(path, "weights", advice)
+    state = content.get("state_dict", content) if isinstance(content, dict) else {}
+    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError(f"{path} is no state dict (names with a tensor each): {advice}")
+    return state
+
+
+def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:
+    """The plain values and tensors in the file ``path``; errors call it ``what`` and end in ``advice``."""
+    if not path.is_file():
+        raise ValueError(f"the {what} file {path} does not exist: {advice}")
+    try:
+        return torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading
+        raise ValueError(f"cannot read the {what} {path} ({describe(error)}): {advice}") from None
 
 
 def describe(error: Exception) -> str:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from argparse import ArgumentError
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from project.data import ImageDataModule
 from project.errors import one_line
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
+from project.models.weights import weights_superseded
 from project.optim import Schedule
 from project.predict import find_images, write_predictions
 from project.run import new_run, record_test
@@ -99,6 +101,13 @@ class CLI(LightningCLI):
         data = self.settings.data.init_args
         # Absolute, so that the run can be used from any folder.
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
+
+    def instantiate_classes(self) -> None:
+        # A checkpoint that will be loaded has all weights: published ones need not be there again.
+        which = "last" if self.subcommand == "fit" else self.settings.checkpoint
+        follows = self.arguments.run and self.arguments.run.checkpoint(which).exists()
+        with weights_superseded() if follows else nullcontext():
+            super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings, command = self.settings, self.subcommand
@@ -219,6 +228,12 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
     # Ours returns every image.
     warnings.filterwarnings("ignore", "You are using a custom batch sampler `EvalBatches` for prediction")
+    # BackboneFinetuning trains norms from the start, and is surprised to find them among the parameters.
+    warnings.filterwarnings("ignore", "The provided params to be frozen already exist")
+    # That is what --model.freeze is for.
+    warnings.filterwarnings("ignore", "Found \\d+ module\\(s\\) in eval mode at the start of training")
+    # The summary of a model in mixed precision counts its weights as 32 bits, which they are.
+    warnings.filterwarnings("ignore", "Precision .*-mixed is not supported by the model summary")
     # An epoch's last steps are logged at its end, however few they are.
     warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
 

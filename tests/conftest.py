@@ -1,6 +1,8 @@
 """Tests go through the front door, `project.cli.main`, on small real data, without network, GPU or account."""
 
+import hashlib
 import os
+import pickle
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,8 @@ from project.arguments import DEFAULT_CONFIG
 from project.cli import CLI, main
 from project.run import Run, find_run
 
+# A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
+DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
 
 
@@ -74,6 +78,54 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def photographs() -> np.ndarray:
+    """uint8 (120, 3, 32, 32): pieces of scikit-learn's two photographs."""
+    from sklearn.datasets import load_sample_images
+
+    pieces = [
+        photo[row : row + 32, column : column + 32]
+        for photo in load_sample_images().images
+        for row in range(0, 384, 64)
+        for column in range(0, 640, 64)
+    ]
+    return np.stack(pieces).transpose(0, 3, 1, 2)
+
+
+@pytest.fixture(scope="session")
+def cifar_files(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarray) -> Path:
+    """A folder with files like CIFAR-10's and CIFAR-100's that hold `photographs`, the last 20 of them for testing."""
+    root = tmp_path_factory.mktemp("cifar")
+    for name in ("cifar-10-batches-py", "cifar-100-python"):
+        (root / name).mkdir()
+    data, classes = photographs.reshape(120, 3072), list(range(100)) + list(range(20))
+
+    def write(path: str, part: slice, **labels: list[int]) -> None:
+        (root / path).write_bytes(pickle.dumps({"data": data[part], **labels}))
+
+    for i in range(5):
+        part = slice(20 * i, 20 * i + 20)
+        write(f"cifar-10-batches-py/data_batch_{i + 1}", part, labels=[k % 10 for k in classes[part]])
+    write("cifar-10-batches-py/test_batch", slice(100, 120), labels=[k % 10 for k in classes[100:]])
+    write("cifar-100-python/train", slice(0, 100), fine_labels=classes[:100])
+    write("cifar-100-python/test", slice(100, 120), fine_labels=classes[100:])
+    return root
+
+
+@pytest.fixture
+def cifar_root(cifar_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`cifar_files`, with their checksums in the place of the published ones."""
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    for kind in (CIFAR10, CIFAR100):
+        for listed in ("train_list", "test_list"):
+            folder = cifar_files / kind.base_folder
+            names = [name for name, _ in getattr(kind, listed)]
+            sums = [[name, hashlib.md5((folder / name).read_bytes()).hexdigest()] for name in names]
+            monkeypatch.setattr(kind, listed, sums)
+    return cifar_files
+
+
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command line that must end with exit status 2 and one line on stderr, which it gives."""
@@ -83,7 +135,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             main(list(args))
         assert stop.value.code == 2
         # Lightning says the seed and we the batch before anything can be wrong.
-        said = ("Seed set to", "global batch", "W&B:")
+        said = ("Seed set to", "global batch", "W&B:", "Downloading:")
         lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(said)]
         assert len(lines) == 1, lines
         assert lines[0].startswith("error: ")

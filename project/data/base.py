@@ -16,7 +16,6 @@ from project.data.augment import Augmentation
 from project.data.sampling import (
     EvalBatches,
     FileImages,
-    TensorImages,
     TrainBatches,
     TrainLoader,
     derive_seed,
@@ -56,6 +55,7 @@ class ImageDataModule(L.LightningDataModule):
     mean: tuple[float, ...]  # of the training set, channel by channel, with pixels in [0, 1]
     std: tuple[float, ...]
     class_names: Sequence[str]
+    crops_at_random = False  # whether loading a training image needs a seed
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class ImageDataModule(L.LightningDataModule):
         self._statistics = torch.empty(0)
         self.images: list[Path] = []  # what predict looks at
 
-    def load(self, train: bool) -> TensorImages:
-        """The official training or test set."""
+    def load(self, train: bool) -> Any:
+        """The official training or test set: a dataset with ``__getitems__`` and classes ``y`` (N,)."""
         raise NotImplementedError
 
     def setup(self, stage: str) -> None:
@@ -104,7 +104,8 @@ class ImageDataModule(L.LightningDataModule):
                 f"give a multiple of {devices}"
             )
         log.info(f"global batch {self.batch_size} = {devices} device(s) x {self.batch_size // devices}")
-        batches = TrainBatches(self.train_indices, self.batch_size, self.seed, self.trainer.global_rank, devices)
+        rank, seeded = self.trainer.global_rank, self.crops_at_random
+        batches = TrainBatches(self.train_indices, self.batch_size, self.seed, rank, devices, seeded)
         return self.loader(self.train_set, batches, TrainLoader)
 
     def val_dataloader(self) -> DataLoader:

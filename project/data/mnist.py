@@ -1,24 +1,19 @@
 """MNIST."""
 
-import contextlib
-import io
-import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from project.data.base import ImageDataModule
+from project.data.download import DownloadedDataModule, damaged
 from project.data.sampling import TensorImages
 
 
-class MNIST(ImageDataModule):
+class MNIST(DownloadedDataModule):
     """60,000 + 10,000 handwritten digits of 28x28 pixels (LeCun, Cortes & Burges).
 
     The files are torchvision's, ``root/MNIST/raw/*``; those already there are used without network.
-
-    Args:
-        download: Download missing files, checking their MD5; torchvision knows several mirrors.
     """
 
     num_classes = 10
@@ -27,33 +22,20 @@ class MNIST(ImageDataModule):
     std = (0.3081,)
     class_names = tuple("0123456789")
 
-    def __init__(self, download: bool = True, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.download = download
-
     @property
     def folder(self) -> Path:
         return self.root / "MNIST" / "raw"
 
-    def prepare_data(self) -> None:
+    @property
+    def file_names(self) -> Sequence[str]:
         from torchvision.datasets import mnist
 
-        files = mnist.MNIST
+        return [name.removesuffix(".gz") for name, _ in mnist.MNIST.resources]
 
-        names = [name.removesuffix(".gz") for name, _ in files.resources]
-        if all((self.folder / name).is_file() for name in names):
-            return
-        try:
-            if not self.download:
-                raise RuntimeError("--data.download is false")
-            with contextlib.redirect_stdout(io.StringIO()), timeout(seconds=20):
-                files(self.root, download=True)
-        except (RuntimeError, OSError, EOFError) as error:
-            reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
-            raise ValueError(
-                f"MNIST is not in {self.folder} and could not be downloaded ({reason}): put {', '.join(names)} "
-                "(or the published .gz files) there, or give their --data.root"
-            ) from None
+    def fetch(self) -> None:
+        from torchvision.datasets import mnist
+
+        mnist.MNIST(self.root, download=True)  # it knows several mirrors
 
     def load(self, train: bool) -> TensorImages:
         prefix = "train" if train else "t10k"
@@ -82,19 +64,3 @@ def read_idx(path: Path, magic: int) -> Tensor:
     if len(values) == 0 or len(values) != torch.Size(shape).numel():
         raise damaged(path, f"it holds {len(values)} bytes of data, its header says {torch.Size(shape).numel()}")
     return values.view(shape)
-
-
-def damaged(path: Path, reason: str | None) -> ValueError:
-    """The error that names a damaged file."""
-    return ValueError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
-
-
-@contextlib.contextmanager
-def timeout(seconds: float):
-    """Bound every wait for the network, which Python leaves open."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -91,11 +91,14 @@ class TrainBatches(Sampler):
         seed: With the epoch it determines the permutation.
         rank: Which slice of each global batch to take.
         world_size: Number of slices.
+        seeded: Give batches (B, 2) of an index and a seed for each sample, in place of the indices (B,).
     """
 
-    def __init__(self, indices: Tensor, batch_size: int, seed: int, rank: int, world_size: int) -> None:
+    def __init__(
+        self, indices: Tensor, batch_size: int, seed: int, rank: int, world_size: int, seeded: bool = False
+    ) -> None:
         self.indices, self.batch_size, self.seed = indices, batch_size, seed
-        self.rank, self.world_size = rank, world_size
+        self.rank, self.world_size, self.seeded = rank, world_size, seeded
         self.epoch = self.start = 0
 
     @property
@@ -112,7 +115,10 @@ class TrainBatches(Sampler):
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         order = self.indices[torch.randperm(len(self.indices), generator=generator)]
-        batches = order[: len(self) * self.batch_size].view(len(self), self.world_size, -1)
+        if self.seeded:
+            order = torch.stack([order, torch.randint(2**62, order.shape, generator=generator)], 1)
+        shape = (len(self), self.world_size, self.batch_size // self.world_size, *order.shape[1:])
+        batches = order[: len(self) * self.batch_size].view(shape)
         return iter(batches[self.start :, self.rank].unbind())
 
 

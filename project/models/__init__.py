@@ -1,7 +1,11 @@
 """One LightningModule for each architecture. Importing a class here is what registers it for the CLI."""
 
+from project.models.alexnet import AlexNet
 from project.models.base import ImageClassifier
+from project.models.googlenet import GoogLeNet
 from project.models.lenet import LeNet
 from project.models.mlp import MLP
+from project.models.resnet import ResNet
+from project.models.vgg import VGG
 
-__all__ = ["MLP", "ImageClassifier", "LeNet"]
+__all__ = ["MLP", "VGG", "AlexNet", "GoogLeNet", "ImageClassifier", "LeNet", "ResNet"]

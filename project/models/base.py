@@ -4,7 +4,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import lightning as L
 import torch
@@ -13,18 +13,18 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from project.losses import CRITERIA, Criterion, l1_norm
+from project.models.checks import check_finite, check_fits, check_state_finite, diverged
+from project.models.weights import load_weights, read_weights, superseded
 from project.optim import Constant, Schedule, use_fused_kernels, weight_decay_groups
 
 log = logging.getLogger(__name__)
-
-Activation = Literal["relu", "tanh", "sigmoid"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 class ImageClassifier(L.LightningModule):
     """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
 
-    The one override point for training is `loss`, for networks whose loss sees more than their logits.
+    Its constructor ends with `initialize`, and `heads` names the layers that depend on the number of classes. The one
+    override point for training is `loss`, for networks whose loss sees more than their logits.
 
     Args:
         num_classes: Number of classes; under the CLI it comes from the data.
@@ -35,8 +35,14 @@ class ImageClassifier(L.LightningModule):
         criterion: Cross-entropy, or mean squared error of the softmax against one-hot targets.
         label_smoothing: Share of each training target spread evenly over all classes (Szegedy et al., 2016, section 7).
         l1: Factor of the sum of absolute weights added to the training loss; biases and norms are skipped.
+        weights: To start from: ``DEFAULT`` or another name of torchvision's published ones, or the path of a state dict
+            or checkpoint. A head for another number of classes is new; other input channels get the mean kernels.
+        freeze: ``trunk`` trains the heads alone: everything before them keeps its weights and statistics.
         compile: Compile the training loss with ``torch.compile``.
+        channels_last: Store images and kernels as (N, H, W, C), for which convolutions are fastest on GPUs.
     """
+
+    heads: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(
         self,
@@ -48,7 +54,10 @@ class ImageClassifier(L.LightningModule):
         criterion: Criterion = "cross_entropy",
         label_smoothing: float = 0.0,
         l1: float = 0.0,
+        weights: str | None = None,
+        freeze: Literal["none", "trunk"] = "none",
         compile: bool = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1 or l1 < 0:
@@ -58,6 +67,7 @@ class ImageClassifier(L.LightningModule):
         self.num_classes, self.input_shape = num_classes, input_shape
         self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
         self.criterion, self.label_smoothing, self.l1, self.compile_loss = criterion, label_smoothing, l1, compile
+        self.weights, self.trunk_frozen, self.channels_last = weights, freeze == "trunk", channels_last
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
         for name, k in {"acc": 1, "acc5": 5}.items():
             if k == 1 or num_classes > 10:
@@ -73,7 +83,50 @@ class ImageClassifier(L.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    # ---------------------------------------------------------------- construction
+
+    def require_pixels(self, minimum: int) -> None:
+        """Raise ValueError if images are smaller than ``minimum`` pixels in height or width."""
+        height, width = self.input_shape[1:]
+        if min(height, width) < minimum:
+            small = self.hparams.get("stem") == "imagenet"
+            raise ValueError(
+                f"{type(self).__name__} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "
+                + ("use --model.stem small, which is for 28 to 64 pixels" if small else "choose another --model")
+            )
+
+    def initialize(self, published: str | None = None) -> None:
+        """Load ``weights`` and freeze the trunk: the last line of each subclass's constructor.
+
+        Args:
+            published: torchvision's name of this network, if it publishes weights for it.
+        """
+        if self.weights and not superseded.get():
+            state = read_weights(self.weights, published, type(self).__name__)
+            load_weights(self, state, self.heads, self.weights)
+        if self.trunk_frozen:
+            self.backbone.requires_grad_(False)
+        self.train()
+        self.initialized = True
+
+    @property
+    def backbone(self) -> nn.ModuleList:
+        """The trunk, every layer before the heads: the part that Lightning's BackboneFinetuning freezes."""
+        others = tuple(f"{name}." for name in (*self.heads, "eval_metrics"))
+        layers = [(f"{name}.", layer) for name, layer in self.named_modules() if not list(layer.children())]
+        return nn.ModuleList(layer for name, layer in layers if not name.startswith(others))
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.trunk_frozen:
+            self.backbone.eval()
+        return self
+
     def setup(self, stage: str) -> None:
+        if not hasattr(self, "initialized"):
+            raise ValueError(f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights")
+        if self.channels_last:
+            self.to(memory_format=torch.channels_last)  # activations follow the kernels
         if stage == "fit" and self.compile_loss:
             self.loss = torch.compile(self.loss)  # type: ignore[method-assign]  # the module's keys stay clean
 
@@ -85,8 +138,15 @@ class ImageClassifier(L.LightningModule):
             y: Class indices (N,), or class probabilities (N, num_classes).
         """
         logits = self(x)
-        loss = CRITERIA[self.criterion](logits, y, self.label_smoothing)
-        return (loss + self.l1 * l1_norm(self.parameters()) if self.l1 else loss), logits
+        return self.objective(logits, y) + self.penalty(), logits
+
+    def objective(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The criterion, with label smoothing, of ``logits`` (N, num_classes)."""
+        return CRITERIA[self.criterion](logits, y, self.label_smoothing)
+
+    def penalty(self) -> Tensor | float:
+        """What the training loss adds for the weights themselves."""
+        return self.l1 * l1_norm(p for p in self.parameters() if p.requires_grad) if self.l1 else 0.0
 
     # ---------------------------------------------------------------- training
 
@@ -101,9 +161,14 @@ class ImageClassifier(L.LightningModule):
 
     def on_train_start(self) -> None:
         # A checkpoint restores the hyperparameters that it was saved with, but what is configured now wins.
-        self.groups = list(zip(self.trainer.optimizers[0].param_groups, self.hyperparameters, strict=True))
+        # Groups beyond those belong to a callback that added them, such as BackboneFinetuning.
+        self.groups = list(zip(self.trainer.optimizers[0].param_groups, self.hyperparameters, strict=False))
         for group, configured in self.groups:
             group.update(configured)
+        # BackboneFinetuning freezes the trunk again in a run that goes on after it was unfrozen.
+        for group in self.trainer.optimizers[0].param_groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
         self.num_steps = self.trainer.estimated_stepping_batches
         if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
             raise ValueError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
@@ -138,19 +203,12 @@ class ImageClassifier(L.LightningModule):
         losses = torch.stack([loss for loss, _ in self.window]).float()
         hits = torch.cat([hits for _, hits in self.window]).float()
         self.window.clear()
-        self.check_finite(losses, last_step)
+        check_finite(losses, last_step)
         loss, acc = self.trainer.strategy.reduce(torch.stack([losses.mean(), hits.mean()]), reduce_op="mean").tolist()
         self.latest = {"train/loss": loss, "train/acc": acc}
         rate = self.groups[0][0]["lr"]
         for logger in self.trainer.loggers:
             logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
-
-    def check_finite(self, losses: Tensor, last_step: int) -> None:
-        """Raise ValueError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
-        finite = losses.isfinite()
-        if not finite.all():
-            first = int((~finite).int().argmax())
-            raise diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
 
     # ---------------------------------------------------------------- evaluation
 
@@ -190,22 +248,13 @@ class ImageClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.window:  # a run that has diverged since the last look must not replace a good checkpoint
-            self.check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
-        for name, tensor in checkpoint["state_dict"].items():
-            if not tensor.isfinite().all():
-                raise diverged(f"{name} became NaN or infinite by step {self.global_step}")
+            check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
+        check_state_finite(checkpoint["state_dict"], self.global_step)
         checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loaded_step = checkpoint["global_step"]
-        ours, theirs = self.state_dict(), checkpoint["state_dict"]
-        for name in ours | theirs:
-            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (theirs, ours)]
-            if shapes[0] != shapes[1]:
-                raise ValueError(
-                    f"the checkpoint is of another model: {name} is {shapes[0]} in it and {shapes[1]} in this "
-                    f"{type(self).__name__}; give the config that it was trained with"
-                )
+        check_fits(self, checkpoint["state_dict"])
 
     def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
         """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""
@@ -213,11 +262,3 @@ class ImageClassifier(L.LightningModule):
         if checkpoint["optimizer"] != optimizer:
             log.info(f"{optimizer} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
             checkpoint["optimizer_states"] = []
-
-
-def diverged(what: str) -> ValueError:
-    """The error that ends a run whose numbers are no longer finite."""
-    return ValueError(
-        f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
-        "with --trainer.gradient_clip_val 1"
-    )

@@ -1,10 +1,9 @@
 """LeNet-5."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
-from project.models.base import ACTIVATIONS, Activation, ImageClassifier
+from project.models.base import ImageClassifier
+from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool
 
 
 class LeNet(ImageClassifier):
@@ -24,18 +23,15 @@ class LeNet(ImageClassifier):
     def __init__(
         self,
         activation: Activation = "tanh",
-        pool: Literal["avg", "max"] = "avg",
+        pool: Pool = "avg",
         batch_norm: bool = False,
         dropout: float = 0.0,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        self.require_pixels(12)
         channels, height, width = self.input_shape
-        if min(height, width) < 12:
-            raise ValueError(
-                f"LeNet needs images of 12x12 pixels or more, not {height}x{width}: choose another --model"
-            )
-        act, pooling = ACTIVATIONS[activation], {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}[pool]
+        act, pooling = ACTIVATIONS[activation], POOLS[pool]
 
         def block(layer: nn.Module, norm: nn.Module, *after: nn.Module) -> nn.Sequential:
             return nn.Sequential(layer, *([norm] if batch_norm else []), act(), *after)
@@ -47,6 +43,7 @@ class LeNet(ImageClassifier):
         self.f5 = block(nn.Linear(16 * area, 120, bias=bias), nn.BatchNorm1d(120), nn.Dropout(dropout))
         self.f6 = block(nn.Linear(120, 84, bias=bias), nn.BatchNorm1d(84), nn.Dropout(dropout))
         self.head = nn.Linear(84, self.num_classes)
+        self.initialize()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from project.models.base import ACTIVATIONS, Activation, ImageClassifier
+from project.models.base import ImageClassifier
+from project.models.layers import ACTIVATIONS, Activation
 
 
 class MLP(ImageClassifier):
@@ -41,6 +42,7 @@ class MLP(ImageClassifier):
             layers += [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(*layers)
         self.head = nn.Linear(widths[-1], self.num_classes)
+        self.initialize()
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""

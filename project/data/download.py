@@ -1,0 +1,66 @@
+"""Datasets that are downloaded where they are missing, by torchvision and with its checksums."""
+
+import contextlib
+import io
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from project.data.base import ImageDataModule
+
+
+class DownloadedDataModule(ImageDataModule):
+    """Base of sets that torchvision can download; a subclass says where its files are and how to fetch them.
+
+    Args:
+        download: Download missing files, checking their MD5.
+    """
+
+    def __init__(self, download: bool = True, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.download = download
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        raise NotImplementedError
+
+    @property
+    def file_names(self) -> Sequence[str]:
+        """The files that must be in the folder."""
+        raise NotImplementedError
+
+    def fetch(self) -> None:
+        """Download the files."""
+        raise NotImplementedError
+
+    def prepare_data(self) -> None:
+        if all((self.folder / name).is_file() for name in self.file_names):
+            return
+        try:
+            if not self.download:
+                raise RuntimeError("--data.download is false")
+            with contextlib.redirect_stdout(io.StringIO()), timeout(seconds=20):
+                self.fetch()
+        except (RuntimeError, OSError, EOFError) as error:
+            reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
+            raise ValueError(
+                f"{type(self).__name__} is not in {self.folder} and could not be downloaded ({reason}): put "
+                f"{', '.join(self.file_names)} (or the published archives) there, or give their --data.root"
+            ) from None
+
+
+def damaged(path: Path, reason: str | None) -> ValueError:
+    """The error that names a damaged file."""
+    return ValueError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
+
+
+@contextlib.contextmanager
+def timeout(seconds: float) -> Iterator[None]:
+    """Bound every wait for the network, which Python leaves open."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,40 @@
+"""What must hold of losses and weights, or training stops with an error of one line."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+def diverged(what: str) -> ValueError:
+    """The error that ends a run whose numbers are no longer finite."""
+    return ValueError(
+        f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
+        "with --trainer.gradient_clip_val 1"
+    )
+
+
+def check_finite(losses: Tensor, last_step: int) -> None:
+    """Raise ValueError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
+    finite = losses.isfinite()
+    if not finite.all():
+        first = int((~finite).int().argmax())
+        raise diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
+
+
+def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
+    """Raise ValueError, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise diverged(f"{name} became NaN or infinite by step {step}")
+
+
+def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError, naming the first tensor that differs, if a checkpoint's ``state`` is not of ``model``."""
+    ours = model.state_dict()
+    for name in {**ours, **state}:
+        theirs, its = [tuple(s[name].shape) if name in s else "absent" for s in (state, ours)]
+        if theirs != its:
+            raise ValueError(
+                f"the checkpoint is of another model or of images with other channels: {name} is {theirs} in it and "
+                f"{its} in this {type(model).__name__}; give the config that it was trained with"
+            )

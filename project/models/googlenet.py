@@ -1,0 +1,180 @@
+"""GoogLeNet."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from project.models.base import ImageClassifier
+from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
+from project.models.memory import block_runner
+from project.models.weights import is_name
+
+Act = Callable[[], nn.Module]
+
+
+class BasicConv2d(nn.Module):
+    """Convolution, batch norm, non-linearity."""
+
+    def __init__(self, in_channels: int, out_channels: int, act: Act, **options) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, bias=False, **options)
+        self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
+        self.act = act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(self.conv(x)))
+
+
+class Inception(nn.Module):
+    """Four branches side by side, with 1x1 convolutions that reduce (Szegedy et al., 2015, figure 2b).
+
+    The branch that is 5x5 in the paper is 3x3 here, as in torchvision and its published weights.
+
+    Args:
+        in_channels: Channels of the input.
+        widths: Row of table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
+        act: Makes the non-linearity.
+        pooling: Makes the pooling of the last branch.
+    """
+
+    def __init__(self, in_channels: int, widths: tuple[int, ...], act: Act, pooling: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        conv = partial(BasicConv2d, act=act)
+        ch1x1, ch3x3_reduce, ch3x3, ch5x5_reduce, ch5x5, pool_proj = widths
+        self.branch1 = conv(in_channels, ch1x1, kernel_size=1)
+        self.branch2 = nn.Sequential(
+            conv(in_channels, ch3x3_reduce, kernel_size=1), conv(ch3x3_reduce, ch3x3, kernel_size=3, padding=1)
+        )
+        self.branch3 = nn.Sequential(
+            conv(in_channels, ch5x5_reduce, kernel_size=1), conv(ch5x5_reduce, ch5x5, kernel_size=3, padding=1)
+        )
+        self.branch4 = nn.Sequential(
+            pooling(kernel_size=3, stride=1, padding=1, ceil_mode=True), conv(in_channels, pool_proj, kernel_size=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1)
+
+
+class InceptionAux(nn.Module):
+    """Auxiliary classifier on a feature map (Szegedy et al., 2015, section 5)."""
+
+    def __init__(self, in_channels: int, num_classes: int, act: Act, dropout: float) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(4)
+        self.conv = BasicConv2d(in_channels, 128, act, kernel_size=1)
+        self.fc1 = nn.Linear(2048, 1024)
+        self.act = act()
+        self.dropout = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(1024, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(self.avgpool(x)).flatten(1)
+        return self.fc2(self.dropout(self.act(self.fc1(x))))
+
+
+class GoogLeNet(ImageClassifier):
+    """GoogLeNet (Szegedy et al., 2015, table 1) as torchvision has it, with batch norm.
+
+    Weights start from a normal distribution with a standard deviation of 0.01, as torchvision's.
+
+    Args:
+        stem: ``small`` sees 28 to 64 pixels: a 3x3 convolution of stride 1, and no pooling before the Inceptions.
+        aux_logits: Have the two auxiliary heads, which take part in the training loss alone, with weight 0.3.
+        activation: Non-linearity after each layer.
+        pool: Subsampling, and the fourth branch of an Inception.
+        dropout: Probability of zeroing an input of the last layer in training.
+        dropout_aux: The same in the auxiliary heads.
+        transform_input: Take images normalised as ImageNet's and bring them to [-1, 1], as the published weights want
+            them; None for doing so if ``weights`` names published ones.
+        activation_checkpointing: Store the activations between blocks only, and compute the others again in backward.
+    """
+
+    heads = ("fc", "aux1", "aux2")
+
+    def __init__(
+        self,
+        stem: Stem = "imagenet",
+        aux_logits: bool = True,
+        activation: Activation = "relu",
+        pool: Pool = "max",
+        dropout: float = 0.2,
+        dropout_aux: float = 0.7,
+        transform_input: bool | None = None,
+        activation_checkpointing: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        act, pooling = ACTIVATIONS[activation], partial(POOLS[pool], ceil_mode=True)
+        conv, inception = partial(BasicConv2d, act=act), partial(Inception, act=act, pooling=pooling)
+        channels = self.input_shape[0]
+        if stem == "imagenet":
+            self.require_pixels(15)
+            self.conv1 = conv(channels, 64, kernel_size=7, stride=2, padding=3)
+            self.maxpool1, self.maxpool2 = pooling(3, stride=2), pooling(3, stride=2)
+        else:
+            self.conv1 = conv(channels, 64, kernel_size=3, padding=1)
+            self.maxpool1, self.maxpool2 = nn.Identity(), nn.Identity()
+        self.conv2, self.conv3 = conv(64, 64, kernel_size=1), conv(64, 192, kernel_size=3, padding=1)
+        self.inception3a = inception(192, (64, 96, 128, 16, 32, 32))
+        self.inception3b = inception(256, (128, 128, 192, 32, 96, 64))
+        self.maxpool3 = pooling(3, stride=2)
+        self.inception4a = inception(480, (192, 96, 208, 16, 48, 64))
+        self.inception4b = inception(512, (160, 112, 224, 24, 64, 64))
+        self.inception4c = inception(512, (128, 128, 256, 24, 64, 64))
+        self.inception4d = inception(512, (112, 144, 288, 32, 64, 64))
+        self.inception4e = inception(528, (256, 160, 320, 32, 128, 128))
+        self.maxpool4 = pooling(2, stride=2)
+        self.inception5a = inception(832, (256, 160, 320, 32, 128, 128))
+        self.inception5b = inception(832, (384, 192, 384, 48, 128, 128))
+        self.avgpool, self.dropout = nn.AdaptiveAvgPool2d(1), nn.Dropout(dropout)
+        self.fc = nn.Linear(1024, self.num_classes)
+        self.aux_logits = aux_logits
+        if aux_logits:
+            self.aux1 = InceptionAux(512, self.num_classes, act, dropout_aux)
+            self.aux2 = InceptionAux(528, self.num_classes, act, dropout_aux)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.01)
+        self.run = block_runner(activation_checkpointing)
+        self.transform_input = is_name(self.weights or "") if transform_input is None else transform_input
+        # Scale std / 0.5 and shift (mean - 0.5) / 0.5, of ImageNet's statistics.
+        unit_range = torch.tensor([[0.458, 0.448, 0.45], [-0.03, -0.088, -0.188]]).view(2, 3, 1, 1)
+        unit_range = unit_range if channels == 3 else unit_range.mean(1, keepdim=True)
+        self.register_buffer("unit_range", unit_range, persistent=False)
+        self.initialize(published="googlenet" if stem == "imagenet" else None)
+
+    def early(self, x: Tensor) -> Tensor:
+        """Feature map (N, 512, H, W) that the first auxiliary head sees."""
+        if self.transform_input:
+            x = x * self.unit_range[0] + self.unit_range[1]
+        x = self.conv3(self.conv2(self.maxpool1(self.conv1(x))))
+        return self.through(x, self.maxpool2, self.inception3a, self.inception3b, self.maxpool3, self.inception4a)
+
+    def middle(self, x: Tensor) -> Tensor:
+        """Feature map (N, 528, H, W) that the second auxiliary head sees, from `early`'s."""
+        return self.through(x, self.inception4b, self.inception4c, self.inception4d)
+
+    def late(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) from `middle`'s feature map."""
+        x = self.through(x, self.inception4e, self.maxpool4, self.inception5a, self.inception5b)
+        return self.fc(self.dropout(self.avgpool(x).flatten(1)))
+
+    def through(self, x: Tensor, *blocks: nn.Module) -> Tensor:
+        for block in blocks:
+            x = self.run(block, x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
+        return self.late(self.middle(self.early(x)))
+
+    def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        middle = self.middle(early := self.early(x))
+        logits = self.late(middle)
+        loss = self.objective(logits, y)
+        if self.aux_logits:
+            loss = loss + 0.3 * (self.objective(self.aux1(early), y) + self.objective(self.aux2(middle), y))
+        return loss + self.penalty(), logits

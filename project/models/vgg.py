@@ -1,0 +1,88 @@
+"""VGG."""
+
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from project.models.base import ImageClassifier
+from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
+from project.models.memory import block_runner
+
+# Table 1 of the paper: 3x3 convolutions in each of the five stages, by the number of layers with weights.
+NUM_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+CHANNELS = (64, 128, 256, 512, 512)
+
+
+class VGG(ImageClassifier):
+    """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E of table 1, as torchvision has it.
+
+    Weights start from He's normal distribution (He et al., 2015, fan out), those of the fully connected layers from a
+    standard deviation of 0.01.
+
+    Args:
+        depth: Number of layers with weights.
+        stem: ``small`` sees 28 to 64 pixels: the convolutions, of stride 1 from the first, are the same; pooling rounds
+            sizes up, and its hidden layers are 512 wide on one position.
+        batch_norm: Normalise before each activation of a convolution (Ioffe & Szegedy, 2015).
+        activation: Non-linearity after each layer but the last.
+        pool: Subsampling after each stage, 2x2.
+        dropout: Probability of zeroing a unit of the two hidden fully connected layers in training.
+        activation_checkpointing: Store the activations between stages only, and compute the others again in backward.
+    """
+
+    heads = ("classifier.6",)
+
+    def __init__(
+        self,
+        depth: Literal[11, 13, 16, 19] = 16,
+        stem: Stem = "imagenet",
+        batch_norm: bool = False,
+        activation: Activation = "relu",
+        pool: Pool = "max",
+        dropout: float = 0.5,
+        activation_checkpointing: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        act, small = ACTIVATIONS[activation], stem == "small"
+        if not small:
+            self.require_pixels(32)
+        layers: list[nn.Module] = []
+        ends, in_channels = [0], self.input_shape[0]
+        for channels, num_convs in zip(CHANNELS, NUM_CONVS[depth], strict=True):
+            for _ in range(num_convs):
+                layers.append(nn.Conv2d(in_channels, channels, kernel_size=3, padding=1))
+                layers += [nn.BatchNorm2d(channels)] if batch_norm else []
+                layers.append(act())
+                in_channels = channels
+            layers.append(POOLS[pool](2, stride=2, ceil_mode=small))
+            ends.append(len(layers))
+        self.features = nn.Sequential(*layers)
+        self.stages = [self.features[start:end] for start, end in pairwise(ends)]  # a list registers nothing twice
+        size, width = (1, 512) if small else (7, 4096)
+        self.avgpool = nn.AdaptiveAvgPool2d(size)
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * size * size, width),
+            act(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            act(),
+            nn.Dropout(dropout),
+            nn.Linear(width, self.num_classes),
+        )
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.01)
+            if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        self.run = block_runner(activation_checkpointing)
+        self.initialize(published=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
+        for stage in self.stages:
+            x = self.run(stage, x)
+        return self.classifier(self.avgpool(x).flatten(1))

@@ -1,0 +1,232 @@
+"""AlexNet, VGG, GoogLeNet and ResNet against the published counts and torchvision's own networks."""
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torchvision.models as torchvision_models
+from torch import Tensor, nn
+
+from project.models import VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
+from tests.conftest import DATA
+
+IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
+
+# Ours, torchvision's name, options of torchvision's, and the published number of parameters.
+PUBLISHED: dict[str, tuple[Callable[..., ImageClassifier], str, dict, int]] = {
+    "AlexNet": (AlexNet, "alexnet", {}, 61_100_840),
+    "VGG11": (lambda **k: VGG(depth=11, **k), "vgg11", {}, 132_863_336),
+    "VGG13": (lambda **k: VGG(depth=13, **k), "vgg13", {}, 133_047_848),
+    "VGG16": (lambda **k: VGG(depth=16, **k), "vgg16", {}, 138_357_544),
+    "VGG16-bn": (lambda **k: VGG(depth=16, batch_norm=True, **k), "vgg16_bn", {}, 138_365_992),
+    "VGG19-bn": (lambda **k: VGG(depth=19, batch_norm=True, **k), "vgg19_bn", {}, 143_678_248),
+    "GoogLeNet": (
+        lambda **k: GoogLeNet(aux_logits=False, **k),
+        "googlenet",
+        {"aux_logits": False, "init_weights": False},
+        6_624_904,
+    ),
+    "GoogLeNet-aux": (GoogLeNet, "googlenet", {"aux_logits": True, "init_weights": False}, 13_004_888),
+    "ResNet18": (lambda **k: ResNet(depth=18, **k), "resnet18", {}, 11_689_512),
+    "ResNet34": (lambda **k: ResNet(depth=34, **k), "resnet34", {}, 21_797_672),
+    "ResNet50": (lambda **k: ResNet(depth=50, **k), "resnet50", {}, 25_557_032),
+    "ResNet101": (lambda **k: ResNet(depth=101, **k), "resnet101", {}, 44_549_160),
+    "ResNet152": (lambda **k: ResNet(depth=152, **k), "resnet152", {}, 60_192_808),
+}
+
+
+def pair(name: str) -> tuple[ImageClassifier, nn.Module]:
+    """Our network with the weights of torchvision's, which are random, and torchvision's."""
+    torch.manual_seed(0)
+    ours, theirs, options, _ = PUBLISHED[name]
+    reference = torchvision_models.get_model(theirs, **options)
+    for layer in reference.modules():  # or the norms would be identities
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.uniform_(layer.bias, -0.1, 0.1)
+            layer.running_mean.uniform_(-0.1, 0.1)
+            layer.running_var.uniform_(0.5, 1.5)
+    model = ours(**IMAGENET)
+    model.load_state_dict(reference.state_dict(), strict=True)
+    return model, reference
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_counts(name: str) -> None:
+    ours, _, _, count = PUBLISHED[name]
+    with torch.device("meta"):
+        assert sum(p.numel() for p in ours(**IMAGENET).parameters()) == count
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
+    model, reference = pair(name)
+    x = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        logits, expected = model.eval()(x), reference.eval()(x)
+    assert relative(logits, expected) < 1e-5
+    fresh = torchvision_models.get_model(PUBLISHED[name][1], **PUBLISHED[name][2])
+    fresh.load_state_dict(model.state_dict(), strict=True)
+    expected_state = reference.state_dict()
+    assert all(torch.equal(tensor, expected_state[key]) for key, tensor in fresh.state_dict().items())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_gradients_are_torchvisions(name: str) -> None:
+    """In train mode, with batch statistics and auxiliary heads; dropout off, or they would differ by chance."""
+    model, reference = pair(name)
+    for network in (model, reference):
+        network.train()
+        for layer in network.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
+    x, y = torch.randn(4, 3, 96, 96), torch.randint(1000, (4,))
+    loss, logits = model.loss(x, y)
+    loss.backward()
+    out = reference(x)
+    expected_loss = nn.functional.cross_entropy(out[0] if isinstance(out, tuple) else out, y)
+    if isinstance(out, tuple):  # the paper's section 5 adds each auxiliary loss with weight 0.3
+        expected_loss = expected_loss + 0.3 * sum(nn.functional.cross_entropy(aux, y) for aux in out[1:])
+    expected_loss.backward()
+    assert logits.shape == (4, 1000)
+    assert relative(loss, expected_loss) < 1e-5
+    gradients = dict(reference.named_parameters())
+    for parameter_name, parameter in model.named_parameters():
+        assert relative(parameter.grad, gradients[parameter_name].grad) < 1e-4, parameter_name
+    buffers = dict(reference.named_buffers())
+    for buffer_name in (n for n, _ in model.named_buffers() if n in buffers):
+        assert torch.allclose(model.get_buffer(buffer_name), buffers[buffer_name], rtol=1e-5), buffer_name
+
+
+def relative(a: Tensor | None, b: Tensor | None) -> float:
+    assert a is not None
+    assert b is not None
+    return float((a - b).detach().norm() / b.detach().norm().clamp(min=1e-12))
+
+
+SMALL: dict[str, Callable[..., ImageClassifier]] = {
+    "AlexNet": lambda **k: AlexNet(stem="small", **k),
+    "AlexNet-bn": lambda **k: AlexNet(stem="small", batch_norm=True, **k),
+    "VGG11": lambda **k: VGG(stem="small", depth=11, **k),
+    "VGG16-bn": lambda **k: VGG(stem="small", depth=16, batch_norm=True, **k),
+    "GoogLeNet": lambda **k: GoogLeNet(stem="small", **k),
+    "ResNet18": lambda **k: ResNet(stem="small", depth=18, **k),
+    "ResNet50": lambda **k: ResNet(stem="small", depth=50, **k),
+}
+
+
+@pytest.fixture(scope="module")
+def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
+    """32 normalised images and classes of CIFAR-10 if its real files are there, else of `photographs`."""
+    x, y = torch.from_numpy(photographs[:32]), torch.arange(32) % 10
+    if DATA and (DATA / "cifar-10-batches-py").exists():
+        content = pickle.loads((DATA / "cifar-10-batches-py" / "data_batch_1").read_bytes(), encoding="latin1")
+        x, y = torch.from_numpy(content["data"][:32]).view(32, 3, 32, 32), torch.tensor(content["labels"][:32])
+    x = x.float()
+    return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True), y
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["28x28x1", "32x32x3"])
+@pytest.mark.parametrize("name", SMALL)
+def test_small_stem_overfits_one_batch(name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]) -> None:
+    torch.manual_seed(0)
+    x, y = batch
+    x = (x if shape[0] == 3 else x.mean(1, keepdim=True))[..., : shape[1], : shape[2]]
+    model = SMALL[name](num_classes=10, input_shape=shape, dropout=0.0, channels_last=True).train()
+    model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for step in range(60):
+        loss, logits = model.loss(x, y)
+        loss.backward()
+        if step == 0:
+            for parameter_name, parameter in model.named_parameters():
+                assert parameter.grad is not None, parameter_name
+                assert parameter.grad.abs().sum() > 0, parameter_name
+        optimizer.step()
+        optimizer.zero_grad()
+        objective = float(model.objective(logits.detach(), y))
+        if objective < 0.05:
+            break
+    assert objective < 0.05
+
+
+@pytest.mark.parametrize("pixels", [28, 32, 48, 64])
+@pytest.mark.parametrize("name", SMALL)
+def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
+    model = SMALL[name](num_classes=7, input_shape=(4, pixels, pixels)).eval()
+    with torch.no_grad():
+        assert model(torch.randn(2, 4, pixels, pixels)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("pool", ["max", "avg"])
+@pytest.mark.parametrize("kind", [AlexNet, VGG, GoogLeNet, ResNet])
+def test_activation_and_pool_are_what_is_named(kind: type[ImageClassifier], pool: str, activation: str) -> None:
+    with torch.device("meta"):
+        model = kind(activation=activation, pool=pool, **IMAGENET)
+    kinds = {type(layer) for layer in model.modules()}
+    assert kinds & {nn.ReLU, nn.Tanh, nn.Sigmoid} == {
+        {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]
+    }
+    assert kinds & {nn.MaxPool2d, nn.AvgPool2d} == {{"max": nn.MaxPool2d, "avg": nn.AvgPool2d}[pool]}
+
+
+def test_zero_init_residual_makes_blocks_the_identity() -> None:
+    x = torch.rand(2, 64, 8, 8)
+    for depth in (18, 50):
+        block = ResNet(depth=depth, zero_init_residual=True, **IMAGENET).layer1[1]
+        features = x if depth == 18 else x.repeat(1, 4, 1, 1)
+        assert torch.equal(block(features), features)
+        block = ResNet(depth=depth, **IMAGENET).layer1[1]
+        assert not torch.equal(block(features), features)
+
+
+@pytest.mark.parametrize("name", ["VGG16-bn", "GoogLeNet", "ResNet50"])
+def test_activation_checkpointing_changes_no_number(name: str) -> None:
+    x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
+    results = []
+    for flag in (False, True):
+        torch.manual_seed(0)
+        model = SMALL[name](num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag).train()
+        loss, _ = model.loss(x, y)
+        loss.backward()
+        results.append(([p.grad for p in model.parameters()], dict(model.named_buffers())))
+    (plain, buffers), (again, buffers_again) = results
+    assert all(torch.equal(a, b) for a, b in zip(plain, again, strict=True))
+    for buffer_name, buffer in buffers.items():
+        assert torch.equal(buffer, buffers_again[buffer_name]), buffer_name
+
+
+def test_activation_checkpointing_stores_less() -> None:
+    """Counted as bytes that autograd keeps for backward."""
+    x, y = torch.randn(8, 3, 32, 32), torch.randint(10, (8,))
+    stored = []
+    for flag in (False, True):
+        model = ResNet(depth=18, stem="small", num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag)
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.loss(x, y)
+        weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+        stored.append(sum(size for pointer, size in kept.items() if pointer not in weights))
+    assert stored[1] < 0.5 * stored[0]
+
+
+def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
+    torch.manual_seed(0)
+    model = ResNet(depth=18, stem="small", channels_last=True, num_classes=10, input_shape=(3, 32, 32)).eval()
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        before = model(x)
+        model.setup("fit")
+        layouts = []
+        model.layer1.register_forward_hook(lambda _m, _i, out: layouts.append(out))
+        assert relative(model(x), before) < 1e-5
+    assert layouts[0].is_contiguous(memory_format=torch.channels_last)
