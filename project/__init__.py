@@ -7,6 +7,7 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
   test       --run RUN          evaluate on the test set
   validate   --run RUN          evaluate on the validation set
   predict    --run RUN --images FILE_OR_FOLDER ...
+  describe   --model NAME       the network's layers, output shapes, parameters and multiply-adds; needs no data
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5

@@ -10,7 +10,8 @@ import yaml
 
 from project.run import Run, find_run
 
-COMMANDS = ("fit", "validate", "test", "predict")
+TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
+COMMANDS = (*TRAINER_COMMANDS, "describe")
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
@@ -64,13 +65,17 @@ def read_arguments(args: list[str]) -> Arguments:
     asks_help = any(name in given for name in ("help", "h"))
     if run:
         options.insert(0, ("config", str(run.config)))
-    elif command != "fit" and not asks_help:
+    elif command not in ("fit", "describe") and not asks_help:
         raise ValueError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
+    elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
+        options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:
         options.insert(0, ("config", str(DEFAULT_CONFIG)))
     useless = {
         "checkpoint": command == "fit" and "a run goes on from its last checkpoint",
         "images": command != "predict" and "only predict takes it",
+        "input_shape": command != "describe" and "it comes from the data",
+        "num_classes": command != "describe" and "it comes from the data",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }
@@ -81,7 +86,8 @@ def read_arguments(args: list[str]) -> Arguments:
     experiments = [config.stem for config in configs if config.parent.name != "with"]
     names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
     experiment = run.experiment if run else (experiments or ["_".join(names)])[-1]
-    return Arguments(command, run, experiment, [command, *flags(forget_replaced(options))])
+    parsed_as = "fit" if command == "describe" else command
+    return Arguments(command, run, experiment, [parsed_as, *flags(forget_replaced(options))])
 
 
 def split_options(args: list[str]) -> Iterator[tuple[str, str | None]]:

@@ -70,7 +70,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:
     """The plain values and tensors in the file ``path``; errors call it ``what`` and end in ``advice``."""
     if not path.is_file():
-        raise ValueError(f"the {what} file {path} does not exist: {advice}")
+        raise ValueError(f"there is no {what} file {path}: {advice}")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading

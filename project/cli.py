@@ -1,11 +1,9 @@
 """The command line: LightningCLI, with a run folder under every command."""
 
-import logging
 import os
 import shutil
 import sys
 import time
-import warnings
 from argparse import ArgumentError
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,11 +18,11 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import project
-from project import figures
-from project.arguments import COMMANDS, DEFAULT_CLASSES, Arguments, read_arguments
-from project.callbacks import Figures, Interrupted, LastCheckpoint, NoProfiler, ProgressBar, Record, skip_empty_hooks
+from project import callbacks, figures
+from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO
 from project.data import ImageDataModule
+from project.describe import build, print_layers
 from project.errors import one_line
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
@@ -32,7 +30,11 @@ from project.models.weights import weights_superseded
 from project.optim import Schedule
 from project.predict import find_images, write_predictions
 from project.run import new_run, record_test
+from project.startup import quieten, spare_driver_calls
 from project.summary import print_summary
+
+# Arguments that say what to do with a run, and are no part of its config.
+NOT_OF_A_RUN = ("config", "run", "checkpoint", "images", "input_shape", "num_classes")
 
 
 class CLI(LightningCLI):
@@ -64,13 +66,17 @@ class CLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         loaders = {"train_dataloaders", "val_dataloaders", "dataloaders", "datamodule"}
         skipped = {"model", "ckpt_path", "weights_only", "verbose", "return_predictions", *loaders}
-        return dict.fromkeys(COMMANDS, skipped)
+        return dict.fromkeys(TRAINER_COMMANDS, skipped)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, batches, augmentation.")
         parser.add_argument("--run", type=str | None, help="Folder of a run, or of an experiment for its newest run.")
         parser.add_argument("--checkpoint", type=str, default="best", help="best, last or a file; fit takes the last.")
         parser.add_argument("--images", type=str, nargs="+", help="For predict: image files and folders.")
+        parser.add_argument(
+            "--input_shape", type=tuple[int, int, int] | None, help="For describe: channels, height, width."
+        )
+        parser.add_argument("--num_classes", type=int | None, help="For describe: number of classes.")
         parser.add_argument("--experiment", type=str | None, help="Name of a new run's experiment.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where new runs go.")
 
@@ -114,7 +120,7 @@ class CLI(LightningCLI):
         experiment = settings.experiment or self.arguments.experiment
         self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment)
         config = {**self._get(self.config_init, "trainer"), "default_root_dir": str(self.run.folder)}
-        config["profiler"] = config["profiler"] or NoProfiler()
+        config["profiler"] = config["profiler"] or callbacks.NoProfiler()
         config["plugins"] = [*(config["plugins"] or []), SafeCheckpointIO()]
         if config["logger"] in (None, True):
             config["logger"] = [MetricsCSV(self.run)] if command in ("fit", "test") else []
@@ -123,33 +129,33 @@ class CLI(LightningCLI):
                 config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
         if command == "predict":
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
-        callbacks: list[L.Callback] = [Figures(self.run)]
+        observers: list[L.Callback] = [callbacks.Figures(self.run), callbacks.Learned(self.run)]
         if config["enable_progress_bar"] is not False:
-            callbacks.append(ProgressBar())
+            observers.append(callbacks.ProgressBar())
         if command != "fit":
             config["enable_checkpointing"] = False
         else:
-            callbacks.append(Record(self.run, self.saved_config()))
+            observers.append(callbacks.Record(self.run, self.saved_config()))
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
             best.dirpath = str(self.run.checkpoints)
             if not (settings.model_checkpoint.every_n_train_steps or settings.model_checkpoint.train_time_interval):
                 best.on_train_batch_end = None  # it would only find out at every step that it has nothing to do
-            callbacks += [best, LastCheckpoint(self.run)]
-        return self._instantiate_trainer(config, callbacks)
+            observers += [best, callbacks.LastCheckpoint(self.run)]
+        return self._instantiate_trainer(config, observers)
 
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, format="yaml")
         config = yaml.safe_load(text)
-        return {key: value for key, value in config.items() if key not in ("config", "run", "checkpoint", "images")}
+        return {key: value for key, value in config.items() if key not in NOT_OF_A_RUN}
 
     # ---------------------------------------------------------------- commands
 
     def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         last, best = self.run.checkpoint("last"), self.run.checkpoint("best")
         resume = str(last) if self.arguments.run and last.exists() else None
-        skip_empty_hooks(self.trainer, model)
+        callbacks.skip_empty_hooks(self.trainer, model)
         start = time.monotonic()
         self.trainer.fit(model, datamodule=datamodule, ckpt_path=resume, weights_only=True)
         trained = f"{self.trainer.current_epoch} epochs, {self.trainer.global_step} steps"
@@ -212,39 +218,14 @@ class CLI(LightningCLI):
             shutil.rmtree(self.run.folder, ignore_errors=True)
 
 
-def quieten() -> None:
-    """Let our own messages through on the first process, and not what Lightning repeats at every start."""
-    log = logging.getLogger("project")
-    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
-    log.handlers = [logging.StreamHandler()]
-    log.propagate = False
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    # Lightning 2.6 calls what jsonargparse 4.49 and PyTorch 2.15 have deprecated.
-    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
-    # Evaluation has no use for the state of the callbacks that chose the checkpoint.
-    warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
-    # A run that goes on writes to the folder that it wrote to before.
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
-    # Ours returns every image.
-    warnings.filterwarnings("ignore", "You are using a custom batch sampler `EvalBatches` for prediction")
-    # BackboneFinetuning trains norms from the start, and is surprised to find them among the parameters.
-    warnings.filterwarnings("ignore", "The provided params to be frozen already exist")
-    # That is what --model.freeze is for.
-    warnings.filterwarnings("ignore", "Found \\d+ module\\(s\\) in eval mode at the start of training")
-    # The summary of a model in mixed precision counts its weights as 32 bits, which they are.
-    warnings.filterwarnings("ignore", "Precision .*-mixed is not supported by the model summary")
-    # An epoch's last steps are logged at its end, however few they are.
-    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
+class Describe(CLI):
+    """Builds nothing but the model, and prints its layers."""
 
+    def instantiate_classes(self) -> None:
+        print_layers(build(self.settings))
 
-def spare_driver_calls() -> None:
-    """Without a GPU, let PyTorch ask CUDA whether there is one, not the driver's library as Lightning has it.
-
-    Optimisers ask at every step; loading the library in vain takes a tenth of a small model's step.
-    """
-    if not torch.cuda.is_available():
-        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    def _run_subcommand(self, subcommand: str) -> None:
+        """There is nothing to run."""
 
 
 def main(args: list[str] | None = None) -> CLI | None:
@@ -260,8 +241,9 @@ def main(args: list[str] | None = None) -> CLI | None:
         print(project.__doc__)
         return None
     try:
-        return CLI(read_arguments(words))
-    except Interrupted as stop:
+        arguments = read_arguments(words)
+        return (Describe if arguments.command == "describe" else CLI)(arguments)
+    except callbacks.Interrupted as stop:
         message, status = f"interrupted, everything is saved: python -m project fit --run {stop}", 130
     except KeyboardInterrupt:
         message, status = "interrupted outside of training; what was saved before is there", 130

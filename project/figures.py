@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -106,7 +106,7 @@ def top5_grid(
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
         picture, bars = axes[2 * row * columns + column], axes[(2 * row + 1) * columns + column]
-        picture.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray", vmin=0, vmax=1)
+        show(picture, image)
         picture.set_title(names[i], fontsize=9)
         top = probabilities[i].topk(min(5, len(class_names)))
         places = range(len(top.indices))
@@ -122,6 +122,59 @@ def top5_grid(
             bars.text(0.03, place, label, va="center", fontsize=7, color="black")
     figure.suptitle(title)
     return figure
+
+
+def filters(weights: Tensor, title: str, most: int = 64) -> Figure:
+    """The first ``most`` filters (N, C, h, w): in colour for three channels, else their mean over channels."""
+    weights = weights[:most]
+    columns = min(len(weights), 16)
+    rows = -(-len(weights) // columns)
+    figure, axes = new_figure(0.75 * columns + 0.5, 0.75 * rows + 0.6, rows, columns)
+    for a in axes:
+        a.set_axis_off()
+    for a, weight in zip(axes, weights, strict=False):
+        scale = weight.abs().max().clamp(min=1e-12)
+        if len(weight) == 3:
+            a.imshow((weight / scale / 2 + 0.5).permute(1, 2, 0).numpy())
+        else:
+            mean = weight.mean(0)
+            limit = float(mean.abs().max().clamp(min=1e-12))
+            a.imshow(mean.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+    meaning = "" if weights.shape[1] == 3 else " (red above zero, blue below)"
+    figure.suptitle(title + meaning, fontsize=10)
+    return figure
+
+
+def feature_maps(image: Tensor, maps: dict[str, Tensor], title: str, most: int = 8) -> Figure:
+    """An image, and a row for each layer with the channels that vary most over the image.
+
+    Args:
+        image: (C, H, W) in [0, 1].
+        maps: (C', H', W') by layer, of any sizes.
+        title: Of the figure.
+        most: Channels in a row.
+    """
+    figure, axes = new_figure(1.25 * (most + 1), 1.35 * len(maps) + 0.5, len(maps), most + 1)
+    for a in axes:
+        a.set_axis_off()
+    for row, (name, channels) in enumerate(maps.items()):
+        first, *others = axes[row * (most + 1) : (row + 1) * (most + 1)]
+        if row == 0:
+            show(first, image)
+        size = "x".join(map(str, channels.shape))
+        label: dict[str, Any] = {"ha": "center", "va": "top", "transform": first.transAxes, "in_layout": False}
+        first.text(0.5, -0.04 if row == 0 else 0.6, f"{name}\n{size}", **label)
+        liveliest = channels.flatten(1).std(1).topk(min(most, len(channels))).indices.sort().values
+        for a, channel in zip(others, liveliest.tolist(), strict=False):
+            a.imshow(channels[channel].numpy(), cmap="viridis")
+            a.set_title(f"{channel}", fontsize=7, pad=2)
+    figure.suptitle(f"{title} (of each layer the {most} channels that vary most)", fontsize=10)
+    return figure
+
+
+def show(axes: Axes, image: Tensor) -> None:
+    """Draw an image (C, H, W) in [0, 1], in grey if it has one channel."""
+    axes.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray", vmin=0, vmax=1)
 
 
 def evenly_spaced(count: int, total: int) -> Tensor:

@@ -74,6 +74,22 @@ class Linear(Schedule):
         return interpolate(1.0, self.final, (progress - self.warmup) / (1 - self.warmup))
 
 
+class Polynomial(Schedule):
+    """From 1 to 0 along a power of what is left of the run; Caffe's ``poly``.
+
+    Args:
+        power: Below 1 it falls late, above 1 early.
+    """
+
+    def __init__(self, power: float = 0.5) -> None:
+        if power <= 0:
+            raise ValueError(f"lr_schedule.power is {power}: give a positive number")
+        self.power = power
+
+    def __call__(self, progress: float) -> float:
+        return (1 - progress) ** self.power
+
+
 class WarmupCosine(Schedule):
     """Linear warm-up from 0 (Goyal et al., 2017), then half a cosine to ``final`` (Loshchilov & Hutter, 2017).
 

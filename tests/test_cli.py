@@ -29,7 +29,7 @@ def rows(run: Run) -> list[dict[str, str]]:
 
 def test_run_folder_holds_everything(finished: Run) -> None:
     names = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*.*")}
-    figures = ["history", "confusion_matrix_val", "predictions_val", "mistakes_val"]
+    figures = ["history", "confusion_matrix_val", "predictions_val", "mistakes_val", "filters"]
     assert names == {
         "config.yaml",
         "environment.json",
@@ -238,7 +238,7 @@ def test_help_is_instant_and_names_every_command() -> None:
     root = Path(project.__file__).parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert "torch" not in done.stderr
-    for name in ("fit", "test", "validate", "predict"):
+    for name in ("fit", "test", "validate", "predict", "describe"):
         assert name in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from project.data import MNIST, Digits
+from project.cli import main
+from project.data import CIFAR10, CIFAR100, MNIST, Digits, ImageNet
 from project.data.augment import Crop, Flip, Rotate, flip, rotate, shift
+from project.data.base import identity
+from project.data.imagenet import crop_box
 from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, derive_seed, stratified_split
+from tests.conftest import QUIET
 
 
 def test_split_is_stratified_seeded_and_whole() -> None:
@@ -172,3 +177,88 @@ def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
     path = tmp_path / f"{mode}.tif"
     Image.fromarray(pixels).convert(mode).save(path)
     assert torch.equal(MNIST().read([path]), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))
+
+
+def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: np.ndarray) -> None:
+    for kind, classes in ((CIFAR10, 10), (CIFAR100, 100)):
+        data = kind(root=str(cifar_root), download=False)
+        data.prepare_data()
+        train, test = data.load(train=True), data.load(train=False)
+        assert torch.equal(train.x, torch.from_numpy(photographs[:100]))
+        assert torch.equal(test.x, torch.from_numpy(photographs[100:]))
+        assert train.y.tolist() == [k % classes for k in range(100)]
+        assert len(set(data.class_names)) == data.num_classes == classes
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarray) -> Path:
+    """A folder like ImageNet's of three classes, with 10 + 4 JPEGs each of 96 x 72 pixels and other shapes."""
+    root = tmp_path_factory.mktemp("image folders")
+    sizes = [(96, 72), (40, 120), (64, 64)]
+    for k, name in enumerate(["n01", "n02", "n03"]):
+        for split, start, count in (("train", 0, 10), ("val", 10, 4)):
+            (root / split / name).mkdir(parents=True)
+            for i in range(start, start + count):
+                image = Image.fromarray(photographs[40 * k + i].transpose(1, 2, 0)).resize(sizes[i % 3])
+                image.save(root / split / name / f"{i}.JPEG")
+    return root
+
+
+def test_imagenet_fits_tests_and_predicts(fit: Callable, folders: Path) -> None:
+    cli = fit(
+        "--model=AlexNet", "--model.stem=small", "--model.batch_norm=true", "--data=ImageNet",
+        f"--data.root={folders}", "--data.image_size=32", "--data.batch_size=8", "--data.num_workers=1",
+        "--trainer.max_epochs=2",
+    )  # fmt: skip
+    assert (cli.datamodule.num_classes, cli.datamodule.input_shape) == (3, (3, 32, 32))
+    assert cli.datamodule.class_names == ["n01", "n02", "n03"]
+    assert {"feature_maps.png", "filters.png"} <= {path.name for path in cli.run.figures.iterdir()}
+    run = str(cli.run.folder)
+    tested = main(["test", "--run", run, *QUIET])
+    assert tested is not None
+    assert len(tested.datamodule.test_set) == 12
+    main(["predict", "--run", run, "--images", str(folders / "val" / "n02"), *QUIET])
+    assert len(cli.run.predictions.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_imagenet_crops_follow_the_seed_and_not_the_workers(workers: int, folders: Path) -> None:
+    data = ImageNet(root=str(folders), image_size=24)
+    files = data.load(train=True)
+    batches = TrainBatches(torch.arange(30), 10, seed=1, rank=0, world_size=1, seeded=True)
+
+    def epoch(number: int, workers: int) -> list[torch.Tensor]:
+        batches.set_epoch(number)
+        return [x for x, _ in TrainLoader(files, batch_sampler=batches, num_workers=workers, collate_fn=identity)]
+
+    first, again = epoch(0, 0), epoch(0, workers)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, epoch(1, workers), strict=True))
+    halves = [TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, seeded=True) for r in (0, 1)]
+    for whole, left, right in zip(TrainBatches(torch.arange(30), 10, 1, 0, 1, True), *halves, strict=True):
+        assert torch.equal(whole, torch.cat([left, right]))
+
+
+def test_crop_boxes_are_distributed_as_torchvisions() -> None:
+    from torchvision.transforms import RandomResizedCrop
+
+    torch.manual_seed(0)
+    image = torch.zeros(3, 300, 400)
+    reference = [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]
+    ours = [crop_box(300, 400, 0.08, torch.Generator().manual_seed(seed)) for seed in range(4000)]
+    expected, got = torch.tensor(reference, dtype=torch.float64), torch.tensor(ours, dtype=torch.float64)
+    assert torch.allclose(got.mean(0), expected.mean(0), rtol=0.05)
+    assert torch.allclose(got.std(0), expected.std(0), rtol=0.05)
+    assert torch.allclose(got.amax(0), expected.amax(0), rtol=0.05)
+    # No such crop fits into a strip, so it is the largest centre.
+    assert crop_box(10, 1000, 0.9, torch.Generator().manual_seed(0)) == (0, 493, 10, 13)
+
+
+def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
+    from torchvision.transforms import v2
+
+    path = folders / "train" / "n01" / "0.JPEG"
+    reference = v2.Compose([v2.PILToTensor(), v2.Resize(256, antialias=True), v2.CenterCrop(224)])
+    with Image.open(path) as image:
+        expected = reference(image.convert("RGB"))
+    assert float((ImageNet(root=str(folders)).read([path])[0].float() - expected.float()).abs().mean()) < 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from project.optim import Constant, Linear, OneCycle, Schedule, Step, WarmupCosine, use_fused_kernels
+from project.optim import Constant, Linear, OneCycle, Polynomial, Schedule, Step, WarmupCosine, use_fused_kernels
 
 STEPS = 200
 
@@ -29,6 +29,7 @@ lr = torch.optim.lr_scheduler
         (WarmupCosine(warmup=0), lambda o: lr.CosineAnnealingLR(o, STEPS)),
         (WarmupCosine(warmup=0, final=0.1), lambda o: lr.CosineAnnealingLR(o, STEPS, eta_min=0.1)),
         (Linear(final=0.2), lambda o: lr.LinearLR(o, 1.0, 0.2, STEPS)),
+        (Polynomial(power=0.5), lambda o: lr.PolynomialLR(o, STEPS, power=0.5)),
         (Step(milestones=(0.25, 0.5), gamma=0.3), lambda o: lr.MultiStepLR(o, [STEPS // 4, STEPS // 2], 0.3)),
     ],
 )

@@ -202,7 +202,12 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(3), "x": Bomb()}, "bomb.pth")
     Path("cut.pth").write_bytes(Path("bomb.pth").read_bytes()[:100])
     torch.save([1, 2], "list.pth")
-    cases = {"bomb.pth": "was not loaded", "cut.pth": "cannot read", "list.pth": "no state dict", "no.pth": "not exist"}
+    cases = {
+        "bomb.pth": "was not loaded",
+        "cut.pth": "cannot read",
+        "list.pth": "no state dict",
+        "no.pth": "there is no weights file",
+    }
     for name, said in cases.items():
         line = fails("fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", f"--model.weights={name}")
         assert said in line

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from project.data.augment import Augmentation
+from project.data.images import open_image, to_tensor
 from project.data.sampling import (
     EvalBatches,
     FileImages,
@@ -75,6 +76,11 @@ class ImageDataModule(L.LightningDataModule):
         self.seed = torch.initial_seed()  # what seed_everything was given
         self._statistics = torch.empty(0)
         self.images: list[Path] = []  # what predict looks at
+
+    @classmethod
+    def shape_of(cls, arguments: dict[str, Any]) -> tuple[int, int, int]:
+        """Input shape of an instance with these constructor arguments, without its files."""
+        return cls.input_shape
 
     def load(self, train: bool) -> Any:
         """The official training or test set: a dataset with ``__getitems__`` and classes ``y`` (N,)."""
@@ -176,16 +182,6 @@ class ImageDataModule(L.LightningDataModule):
         Raises:
             ValueError: A file cannot be decoded; names it.
         """
-        import numpy as np
-        from PIL import Image
-
         channels, height, width = self.input_shape
-        images = []
-        for path in paths:
-            try:
-                with Image.open(path) as file:
-                    image = file.convert("L" if channels == 1 else "RGB").resize((width, height))
-            except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-                raise ValueError(f"cannot decode the image {path} ({error}): leave it out of --images") from None
-            images.append(torch.from_numpy(np.array(image)).view(height, width, channels).permute(2, 0, 1))
-        return torch.stack(images)
+        opened = (open_image(path, "L" if channels == 1 else "RGB") for path in paths)
+        return torch.stack([to_tensor(image.resize((width, height))) for image in opened])

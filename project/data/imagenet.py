@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from project.data.base import ImageDataModule
+from project.data.images import open_image, to_tensor
 
 SUFFIXES = {".jpeg", ".jpg", ".png"}
 
@@ -32,9 +34,13 @@ class ImageNet(ImageDataModule):
 
     def __init__(self, image_size: int = 224, min_area: float = 0.08, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.input_shape, self.min_area = (3, image_size, image_size), min_area
+        self.input_shape, self.min_area = self.shape_of({"image_size": image_size}), min_area
         self.class_names = self.find_classes("train")
         self.num_classes = len(self.class_names)
+
+    @classmethod
+    def shape_of(cls, arguments: dict[str, Any]) -> tuple[int, int, int]:
+        return 3, arguments["image_size"], arguments["image_size"]
 
     def find_classes(self, split: str) -> list[str]:
         """Names of the folders of a split in order.
@@ -111,17 +117,8 @@ class FolderImages(Dataset):
 
 
 def decode(path: Path) -> Tensor:
-    """uint8 RGB image (3, H, W).
-
-    Raises:
-        ValueError: The file cannot be decoded; names it.
-    """
-    from torchvision.io import ImageReadMode, decode_image
-
-    try:
-        return decode_image(str(path), mode=ImageReadMode.RGB)
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"cannot decode the image {path} ({str(error).splitlines()[0]}): remove it") from None
+    """uint8 RGB image (3, H, W)."""
+    return to_tensor(open_image(path, "RGB"))
 
 
 def crop_box(height: int, width: int, min_area: float, generator: Generator) -> tuple[int, int, int, int]:

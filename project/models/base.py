@@ -4,9 +4,8 @@ import inspect
 import logging
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
-import lightning as L
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
@@ -14,13 +13,13 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from project.losses import CRITERIA, Criterion, l1_norm
 from project.models.checks import check_finite, check_fits, check_state_finite, diverged
-from project.models.weights import load_weights, read_weights, superseded
+from project.models.network import Network
 from project.optim import Constant, Schedule, use_fused_kernels, weight_decay_groups
 
 log = logging.getLogger(__name__)
 
 
-class ImageClassifier(L.LightningModule):
+class ImageClassifier(Network):
     """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
 
     Its constructor ends with `initialize`, and `heads` names the layers that depend on the number of classes. The one
@@ -42,8 +41,6 @@ class ImageClassifier(L.LightningModule):
         channels_last: Store images and kernels as (N, H, W, C), for which convolutions are fastest on GPUs.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("head",)
-
     def __init__(
         self,
         *,
@@ -59,15 +56,14 @@ class ImageClassifier(L.LightningModule):
         compile: bool = False,
         channels_last: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, input_shape, weights, freeze)
         if not 0 <= label_smoothing < 1 or l1 < 0:
             raise ValueError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
         # Plain values only: a checkpoint must load with weights_only=True.
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
-        self.num_classes, self.input_shape = num_classes, input_shape
         self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
-        self.criterion, self.label_smoothing, self.l1, self.compile_loss = criterion, label_smoothing, l1, compile
-        self.weights, self.trunk_frozen, self.channels_last = weights, freeze == "trunk", channels_last
+        self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
+        self.compile_loss, self.channels_last = compile, channels_last
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
         for name, k in {"acc": 1, "acc5": 5}.items():
             if k == 1 or num_classes > 10:
@@ -82,45 +78,6 @@ class ImageClassifier(L.LightningModule):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
-
-    # ---------------------------------------------------------------- construction
-
-    def require_pixels(self, minimum: int) -> None:
-        """Raise ValueError if images are smaller than ``minimum`` pixels in height or width."""
-        height, width = self.input_shape[1:]
-        if min(height, width) < minimum:
-            small = self.hparams.get("stem") == "imagenet"
-            raise ValueError(
-                f"{type(self).__name__} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "
-                + ("use --model.stem small, which is for 28 to 64 pixels" if small else "choose another --model")
-            )
-
-    def initialize(self, published: str | None = None) -> None:
-        """Load ``weights`` and freeze the trunk: the last line of each subclass's constructor.
-
-        Args:
-            published: torchvision's name of this network, if it publishes weights for it.
-        """
-        if self.weights and not superseded.get():
-            state = read_weights(self.weights, published, type(self).__name__)
-            load_weights(self, state, self.heads, self.weights)
-        if self.trunk_frozen:
-            self.backbone.requires_grad_(False)
-        self.train()
-        self.initialized = True
-
-    @property
-    def backbone(self) -> nn.ModuleList:
-        """The trunk, every layer before the heads: the part that Lightning's BackboneFinetuning freezes."""
-        others = tuple(f"{name}." for name in (*self.heads, "eval_metrics"))
-        layers = [(f"{name}.", layer) for name, layer in self.named_modules() if not list(layer.children())]
-        return nn.ModuleList(layer for name, layer in layers if not name.startswith(others))
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.trunk_frozen:
-            self.backbone.eval()
-        return self
 
     def setup(self, stage: str) -> None:
         if not hasattr(self, "initialized"):

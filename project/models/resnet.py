@@ -118,17 +118,14 @@ class ResNet(ImageClassifier):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        act, channels = ACTIVATIONS[activation], self.input_shape[0]
-        if stem == "imagenet":
-            self.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-            self.maxpool = POOLS[pool](kernel_size=3, stride=2, padding=1)
-        else:
-            self.conv1 = nn.Conv2d(channels, 64, kernel_size=3, padding=1, bias=False)
-            self.maxpool = nn.Identity()
-            if pool != "max":
-                raise ValueError(f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet")
+        act, channels, small = ACTIVATIONS[activation], self.input_shape[0], stem == "small"
+        if small and pool != "max":
+            raise ValueError(f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet")
+        kernel_size, stride = (3, 1) if small else (7, 2)
+        self.conv1 = nn.Conv2d(channels, 64, kernel_size, stride, padding=kernel_size // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.act = act()
+        self.maxpool = nn.Identity() if small else POOLS[pool](kernel_size=3, stride=2, padding=1)
 
         block, num_blocks = BLOCKS[depth]
         in_channels = 64
@@ -155,7 +152,7 @@ class ResNet(ImageClassifier):
             elif zero_init_residual and isinstance(layer, BasicBlock | Bottleneck):
                 nn.init.zeros_((layer.bn2 if isinstance(layer, BasicBlock) else layer.bn3).weight)
         self.run = block_runner(activation_checkpointing)
-        self.initialize(published=f"resnet{depth}" if stem == "imagenet" else None)
+        self.initialize(published=None if small else f"resnet{depth}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""

@@ -1,0 +1,17 @@
+"""Observers: they look at training and never change it."""
+
+from project.callbacks.learned import Learned
+from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
+from project.callbacks.pictures import Figures
+from project.callbacks.saving import Interrupted, LastCheckpoint, Record
+
+__all__ = [
+    "Figures",
+    "Interrupted",
+    "LastCheckpoint",
+    "Learned",
+    "NoProfiler",
+    "ProgressBar",
+    "Record",
+    "skip_empty_hooks",
+]

@@ -1,0 +1,43 @@
+"""What is settled before a command begins: which messages come through, and what PyTorch asks its drivers."""
+
+import logging
+import os
+import warnings
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+
+def quieten() -> None:
+    """Let our own messages through on the first process, and not what Lightning repeats at every start."""
+    log = logging.getLogger("project")
+    log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
+    log.handlers = [logging.StreamHandler()]
+    log.propagate = False
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    # Lightning 2.6 calls what jsonargparse 4.49 and PyTorch 2.15 have deprecated.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    # Evaluation has no use for the state of the callbacks that chose the checkpoint.
+    warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
+    # A run that goes on writes to the folder that it wrote to before.
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    # Ours returns every image.
+    warnings.filterwarnings("ignore", "You are using a custom batch sampler `EvalBatches` for prediction")
+    # BackboneFinetuning trains norms from the start, and is surprised to find them among the parameters.
+    warnings.filterwarnings("ignore", "The provided params to be frozen already exist")
+    # That is what --model.freeze is for.
+    warnings.filterwarnings("ignore", "Found \\d+ module\\(s\\) in eval mode at the start of training")
+    # The summary of a model in mixed precision counts its weights as 32 bits, which they are.
+    warnings.filterwarnings("ignore", "Precision .*-mixed is not supported by the model summary")
+    # An epoch's last steps are logged at its end, however few they are.
+    warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
+
+
+def spare_driver_calls() -> None:
+    """Without a GPU, let PyTorch ask CUDA whether there is one, not the driver's library as Lightning has it.
+
+    Optimisers ask at every step; loading the library in vain takes a tenth of a small model's step.
+    """
+    if not torch.cuda.is_available():
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"

@@ -1,0 +1,57 @@
+"""``describe`` against torchvision's published figures, for every config, and without data."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision.models as torchvision_models
+
+import project
+from project.cli import main
+from project.describe import layers
+from project.models import LeNet
+from tests.test_networks import IMAGENET, PUBLISHED
+
+CONFIGS = sorted((Path(project.__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "GoogLeNet-aux"])
+def test_multiply_adds_are_torchvisions(name: str) -> None:
+    """torchvision publishes parameters, and multiply-adds in units of 10**9 with three decimals."""
+    ours, theirs, _, count = PUBLISHED[name]
+    meta = torchvision_models.get_model_weights(theirs)["DEFAULT"].meta
+    with torch.device("meta"):
+        total = layers(ours(**IMAGENET))[-1]
+    assert total.parameters == count == meta["num_params"]
+    assert total.multiply_adds / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
+
+
+def test_rows_are_the_papers_feature_maps() -> None:
+    """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84; 156 parameters in C1."""
+    with torch.device("meta"):
+        rows = {row.name: row for row in layers(LeNet(num_classes=10, input_shape=(1, 28, 28)))}
+    shapes = {name: rows[name].shape for name in ("c1.0", "c1", "c3.0", "c3", "f6")}
+    assert shapes == {"c1.0": (6, 28, 28), "c1": (6, 14, 14), "c3.0": (16, 10, 10), "c3": (16, 5, 5), "f6": (84,)}
+    assert (rows["c1"].parameters, rows["c1"].multiply_adds) == (156, 6 * 28 * 28 * 25)
+    assert rows["LeNet"].multiply_adds == sum(row.multiply_adds for row in rows.values() if "." in row.name) + 840
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_builds_its_network(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["describe", "--config", str(config)])
+    out = capsys.readouterr().out
+    dataset, _, network = config.stem.partition("_")
+    shape = {"digits": "1x8x8", "mnist": "1x28x28", "imagenet": "3x224x224"}.get(dataset, "3x32x32")
+    classes = {"imagenet": 1000, "cifar100": 100}.get(dataset, 10)
+    assert re.search(rf"on {shape} images, {classes} classes", out)
+    assert re.sub(r"\d", "", network or "mlp") in out.lower()
+
+
+def test_input_shape_and_classes_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["describe", "--model=ResNet", "--model.depth=50"])
+    assert "ResNet on 3x224x224 images, 1000 classes" in capsys.readouterr().out
+    main(["describe", "--model=ResNet", "--input_shape=[4,64,48]", "--num_classes=7", "--model.weights=DEFAULT"])
+    out = capsys.readouterr().out
+    assert "ResNet on 4x64x48 images, 7 classes" in out
+    assert "64x32x24" in out
