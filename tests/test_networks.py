@@ -1,7 +1,9 @@
 """AlexNet, VGG, GoogLeNet and ResNet against the published counts and torchvision's own networks."""
 
 import pickle
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 import torchvision.models as torchvision_models
 from torch import Tensor, nn
 
+from project.cli import CLI
 from project.models import VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
 from tests.conftest import DATA
 
@@ -230,3 +233,16 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
         model.layer1.register_forward_hook(lambda _m, _i, out: layouts.append(out))
         assert relative(model(x), before) < 1e-5
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_training_equals_plain(fit: Callable[..., CLI], mnist_root: Path) -> None:
+    """With everything for speed at once, through the front door; compiling reorders sums, so to rounding only."""
+    arguments = ["--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1"]
+    fast = ["--model.compile=true", "--model.channels_last=true", "--trainer.precision=bf16-mixed"]
+    plain = fit(*arguments).model.state_dict()
+    compiled = fit(*arguments, *fast).model.state_dict()
+    assert plain.keys() == compiled.keys()
+    for key, tensor in plain.items():
+        assert relative(compiled[key], tensor) < 0.02, key
