@@ -26,7 +26,7 @@ from project.describe import build, print_layers
 from project.errors import one_line
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
-from project.models.weights import weights_superseded
+from project.models.weights import is_name, weights_superseded
 from project.optim import Schedule
 from project.predict import find_images, write_predictions
 from project.run import new_run, record_test
@@ -104,9 +104,11 @@ class CLI(LightningCLI):
     # ---------------------------------------------------------------- construction
 
     def before_instantiate_classes(self) -> None:
-        data = self.settings.data.init_args
+        data, model = self.settings.data.init_args, self.settings.model.init_args
         # Absolute, so that the run can be used from any folder.
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
+        if model.weights and not is_name(model.weights):
+            model.weights = str(Path(model.weights).absolute())
 
     def instantiate_classes(self) -> None:
         # A checkpoint that will be loaded has all weights: published ones need not be there again.

@@ -87,7 +87,7 @@ class Polynomial(Schedule):
         self.power = power
 
     def __call__(self, progress: float) -> float:
-        return (1 - progress) ** self.power
+        return max(0.0, 1 - progress) ** self.power
 
 
 class WarmupCosine(Schedule):

@@ -140,8 +140,9 @@ def test_small_stem_overfits_one_batch(name: str, shape: tuple[int, int, int], b
     x = (x if shape[0] == 3 else x.mean(1, keepdim=True))[..., : shape[1], : shape[2]]
     model = SMALL[name](num_classes=10, input_shape=shape, dropout=0.0, channels_last=True).train()
     model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for step in range(60):
+    normalised = any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3 if normalised else 3e-4)
+    for step in range(100):
         loss, logits = model.loss(x, y)
         loss.backward()
         if step == 0:
@@ -162,6 +163,30 @@ def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
     model = SMALL[name](num_classes=7, input_shape=(4, pixels, pixels)).eval()
     with torch.no_grad():
         assert model(torch.randn(2, 4, pixels, pixels)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stem", "minimum"),
+    [(AlexNet, "imagenet", 63), (AlexNet, "small", 15), (VGG, "imagenet", 32), (GoogLeNet, "imagenet", 15)],
+)
+def test_smallest_image(kind: type[ImageClassifier], stem: str, minimum: int) -> None:
+    model = kind(stem=stem, num_classes=3, input_shape=(3, minimum, minimum))
+    x = torch.randn(2, 3, minimum, minimum)
+    model.loss(x, torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=f"{minimum}x{minimum} pixels or more"):
+        kind(stem=stem, num_classes=3, input_shape=(3, minimum - 1, minimum))
+
+
+def test_synchronised_batch_norm_reaches_every_layer() -> None:
+    """Layers that are replaced, as Lightning's sync_batchnorm does, must be those that are called."""
+    model = VGG(depth=11, stem="small", batch_norm=True, num_classes=3, input_shape=(3, 32, 32))
+    replaced = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    called: list[str] = []
+    for layer in replaced.modules():
+        if isinstance(layer, nn.SyncBatchNorm):
+            layer.register_forward_hook(lambda *_: called.append("sync"))
+    replaced.eval()(torch.randn(2, 3, 32, 32))
+    assert len(called) == 8
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])

@@ -17,8 +17,8 @@ CHANNELS = (64, 128, 256, 512, 512)
 class VGG(ImageClassifier):
     """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E of table 1, as torchvision has it.
 
-    Weights start from He's normal distribution (He et al., 2015, fan out), those of the fully connected layers from a
-    standard deviation of 0.01.
+    As there, convolutions start from He's normal distribution (He et al., 2015, fan out), and fully connected layers
+    from a standard deviation of 0.01. That is right for 4096 inputs; those of the small stem start from He's, fan in.
 
     Args:
         depth: Number of layers with weights.
@@ -59,7 +59,7 @@ class VGG(ImageClassifier):
             layers.append(POOLS[pool](2, stride=2, ceil_mode=small))
             ends.append(len(layers))
         self.features = nn.Sequential(*layers)
-        self.stages = [self.features[start:end] for start, end in pairwise(ends)]  # a list registers nothing twice
+        self.stages = list(pairwise(ends))
         size, width = (1, 512) if small else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(size)
         self.classifier = nn.Sequential(
@@ -74,6 +74,8 @@ class VGG(ImageClassifier):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(layer, nn.Linear) and small:
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             elif isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
             if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
@@ -83,6 +85,6 @@ class VGG(ImageClassifier):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        for stage in self.stages:
-            x = self.run(stage, x)
+        for start, end in self.stages:
+            x = self.run(self.features[start:end], x)
         return self.classifier(self.avgpool(x).flatten(1))
