@@ -72,7 +72,9 @@ def read_arguments(args: list[str]) -> Arguments:
     elif not given & {"config", "c", "model", "data"}:
         options.insert(0, ("config", str(DEFAULT_CONFIG)))
     useless = {
-        "checkpoint": command == "fit" and "a run goes on from its last checkpoint",
+        "checkpoint": command in ("fit", "describe") and "a run goes on from its last checkpoint",
+        "model.weights": run and "the run's checkpoint has all of them",
+        "model.init_args.weights": run and "the run's checkpoint has all of them",
         "images": command != "predict" and "only predict takes it",
         "input_shape": command != "describe" and "it comes from the data",
         "num_classes": command != "describe" and "it comes from the data",

@@ -61,10 +61,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """
     advice = "give --model.weights the path of a state dict or checkpoint, or the name of published weights"
     content = read_safely(path, "weights", advice)
-    state = content.get("state_dict", content) if isinstance(content, dict) else {}
-    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(map(is_plain, state.keys(), state.values())):
         raise ValueError(f"{path} is no state dict (names with a tensor each): {advice}")
     return state
+
+
+def is_plain(name: object, tensor: object) -> bool:
+    """Whether an entry of a state dict can be copied into a module."""
+    dense = isinstance(tensor, Tensor) and tensor.layout == torch.strided and not tensor.is_meta
+    return isinstance(name, str) and dense
 
 
 def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:

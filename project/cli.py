@@ -107,13 +107,13 @@ class CLI(LightningCLI):
         data, model = self.settings.data.init_args, self.settings.model.init_args
         # Absolute, so that the run can be used from any folder.
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
-        if model.weights and not is_name(model.weights):
-            model.weights = str(Path(model.weights).absolute())
+        if (weights := model.get("weights")) and not is_name(weights):
+            model.weights = str(Path(weights).absolute())
 
     def instantiate_classes(self) -> None:
         # A checkpoint that will be loaded has all weights: published ones need not be there again.
-        which = "last" if self.subcommand == "fit" else self.settings.checkpoint
-        follows = self.arguments.run and self.arguments.run.checkpoint(which).exists()
+        run = self.arguments.run
+        follows = run and (self.subcommand != "fit" or run.checkpoint("last").exists())
         with weights_superseded() if follows else nullcontext():
             super().instantiate_classes()
 

@@ -22,7 +22,7 @@ class Layer:
     Attributes:
         name: As in the state dict.
         kind: Its class.
-        shape: Of the output for one image, without the batch; None if it only takes part in training.
+        shape: Of the output for one image; None if the layer only takes part in training, () if it gives no tensor.
         parameters: Number of them, of all that is inside.
         multiply_adds: Of convolutions and matrix products for one image.
     """
@@ -35,14 +35,22 @@ class Layer:
 
 
 def build(settings: Any) -> ImageClassifier:
-    """The model of a parsed config on the meta device, where it takes neither memory nor time."""
-    data: type[ImageDataModule] = imported(settings.data.class_path)
+    """The model of a parsed config, on the meta device if it can be, where it takes neither memory nor time."""
     arguments = settings.model.init_args.as_dict()
     options = {name: value for name, value in arguments.items() if name not in LINKED}
-    num_classes = settings.num_classes or data.num_classes
-    input_shape = settings.input_shape or data.shape_of(settings.data.init_args.as_dict())
-    with torch.device("meta"), weights_superseded():
-        return imported(settings.model.class_path)(num_classes=num_classes, input_shape=input_shape, **options)
+    num_classes, input_shape = settings.num_classes, settings.input_shape
+    if num_classes is None or input_shape is None:
+        data: type[ImageDataModule] = imported(settings.data.class_path)
+        facts = data.facts(settings.data.init_args.as_dict())
+        num_classes = facts[0] if num_classes is None else num_classes
+        input_shape = input_shape or facts[1]
+    kind = imported(settings.model.class_path)
+    with weights_superseded():
+        try:
+            with torch.device("meta"):
+                return kind(num_classes=num_classes, input_shape=input_shape, **options)
+        except (NotImplementedError, RuntimeError):  # a constructor that computes with its tensors
+            return kind(num_classes=num_classes, input_shape=input_shape, **options)
 
 
 def imported(path: str) -> Any:
@@ -52,10 +60,10 @@ def imported(path: str) -> Any:
 
 
 def layers(model: ImageClassifier, depth: int = 2) -> list[Layer]:
-    """The parts of a model on the meta device in the order of its state dict, the model itself last.
+    """The parts of a model in the order of its state dict, the model itself last.
 
     Args:
-        model: Any classifier.
+        model: Any classifier, which gets hooks and is put into eval mode.
         depth: How deep parts within parts are shown.
     """
     parts = {
@@ -64,25 +72,30 @@ def layers(model: ImageClassifier, depth: int = 2) -> list[Layer]:
         if name and name.count(".") < depth and not name.startswith("eval_metrics")
     }
     shapes: dict[str, tuple[int, ...]] = {}
+    flops: dict[str, int] = dict.fromkeys([*parts, ""], 0)
+    counter = FlopCounterMode(display=False)
 
-    def note(name: str, output: Tensor) -> None:
-        shapes[name] = tuple(output.shape[1:])
+    def begin(name: str) -> None:
+        flops[name] -= counter.get_total_flops()
+
+    def end(name: str, output: Any) -> None:
+        flops[name] += counter.get_total_flops()
+        shapes[name] = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
 
     for name, part in [*parts.items(), ("", model)]:
-        part.register_forward_hook(lambda _part, _x, output, name=name: note(name, output))
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
-        model.eval()(torch.zeros(1, *model.input_shape))
-    counts = counter.get_flop_counts()
-    root = type(model).__name__
+        part.register_forward_pre_hook(lambda _part, _x, name=name: begin(name))
+        part.register_forward_hook(lambda _part, _x, output, name=name: end(name, output))
+    device = next(model.parameters()).device
+    with counter, torch.no_grad():
+        model.eval()(torch.zeros(1, *model.input_shape, device=device))
 
     def row(name: str, part: nn.Module) -> Layer:
-        parameters = sum(p.numel() for p in part.parameters())
+        kind, parameters = type(part).__name__, sum(p.numel() for p in part.parameters())
         if name in shapes:
-            flops = sum(counts.get(f"{root}.{name}" if name else root, {}).values())
-            return Layer(name or root, type(part).__name__, shapes[name], parameters, flops // 2)
+            return Layer(name or kind, kind, shapes[name], parameters, flops[name] // 2)
         inner = [row(f"{name}.{child}", module) for child, module in part.named_children()]  # it only holds them
         shape = inner[-1].shape if inner else None
-        return Layer(name, type(part).__name__, shape, parameters, sum(layer.multiply_adds for layer in inner))
+        return Layer(name, kind, shape, parameters, sum(layer.multiply_adds for layer in inner))
 
     return [*(row(name, part) for name, part in parts.items()), row("", model)]
 

@@ -1,16 +1,18 @@
 """``describe`` against torchvision's published figures, for every config, and without data."""
 
+import math
 import re
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision.models as torchvision_models
+from torch import nn
 
 import project
 from project.cli import main
 from project.describe import layers
-from project.models import LeNet
+from project.models import ImageClassifier, LeNet
 from tests.test_networks import IMAGENET, PUBLISHED
 
 CONFIGS = sorted((Path(project.__file__).parent.parent / "configs").glob("*.yaml"))
@@ -25,6 +27,45 @@ def test_multiply_adds_are_torchvisions(name: str) -> None:
         total = layers(ours(**IMAGENET))[-1]
     assert total.parameters == count == meta["num_params"]
     assert total.multiply_adds / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
+
+
+@pytest.mark.parametrize("name", ["AlexNet", "VGG16-bn", "ResNet18"])
+def test_multiply_adds_of_each_layer_by_hand(name: str) -> None:
+    """Each weight of a kernel is used once for each position of its output, of a matrix once."""
+    with torch.device("meta"):
+        model = PUBLISHED[name][0](**IMAGENET)
+    table = layers(model, depth=3)
+    by_hand = 0
+    for row in table[:-1]:
+        part = model.get_submodule(row.name)
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            assert row.shape is not None
+            assert row.multiply_adds == part.weight.numel() * math.prod(row.shape[1:]), row.name
+            by_hand += row.multiply_adds
+    projections = {"ResNet18": 3 * 6_422_528}.get(name, 0)  # the 1x1 shortcuts lie one level deeper
+    assert table[-1].multiply_adds == by_hand + projections
+
+
+def test_networks_with_odd_parts_are_described() -> None:
+    class Rows(ImageClassifier):
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__(**kwargs)
+            self.rows = nn.LSTM(self.input_shape[2], 16, batch_first=True)
+            self.head = nn.Linear(16, self.num_classes)
+            self.initialize()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.rows(x.mean(1))[0][:, -1])
+
+    rows = layers(Rows(num_classes=10, input_shape=(1, 8, 8)))
+    assert [(row.name, row.shape) for row in rows] == [("rows", ()), ("head", (10,)), ("Rows", (10,))]
+
+
+def test_classes_of_a_folder_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b", ".hidden"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+    main(["describe", "--model=ResNet", "--data=ImageNet", f"--data.root={tmp_path}", "--data.image_size=64"])
+    assert "ResNet on 3x64x64 images, 2 classes" in capsys.readouterr().out
 
 
 def test_rows_are_the_papers_feature_maps() -> None:

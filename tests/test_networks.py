@@ -10,9 +10,11 @@ import pytest
 import torch
 import torchvision.models as torchvision_models
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 
+from project.callbacks.learned import feature_maps, first_filters
 from project.cli import CLI
-from project.models import VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
+from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
 from tests.conftest import DATA
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
@@ -267,7 +269,24 @@ def test_compiled_training_equals_plain(fit: Callable[..., CLI], mnist_root: Pat
     arguments = ["--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1"]
     fast = ["--model.compile=true", "--model.channels_last=true", "--trainer.precision=bf16-mixed"]
     plain = fit(*arguments).model.state_dict()
+    counters.clear()
     compiled = fit(*arguments, *fast).model.state_dict()
+    assert counters["stats"]["unique_graphs"] >= 1
     assert plain.keys() == compiled.keys()
     for key, tensor in plain.items():
         assert relative(compiled[key], tensor) < 0.02, key
+
+
+def test_pictures_show_what_the_network_has() -> None:
+    model = AlexNet(stem="small", num_classes=3, input_shape=(3, 32, 32)).eval()
+    assert torch.equal(first_filters(model), model.features[0].weight)
+    x = torch.randn(1, 3, 32, 32)
+    maps = feature_maps(model, x)
+    assert list(maps) == ["features.1", "features.4", "features.11", "features", "avgpool"]
+    with torch.no_grad():
+        assert torch.equal(maps["features.4"], model.features[:5](x)[0])
+    mlp = MLP(hidden=(5,), num_classes=3, input_shape=(1, 8, 8))
+    assert torch.equal(first_filters(mlp), mlp.layers[0].weight.view(5, 1, 8, 8))
+    mlp.layers[0] = nn.Linear(16, 5)  # a layer that does not see the whole image has no picture of it
+    assert first_filters(mlp) is None
+    assert feature_maps(MLP(num_classes=3, input_shape=(1, 8, 8)), torch.zeros(1, 1, 8, 8)) == {}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from project.cli import CLI, main
 from project.models import GoogLeNet, LeNet, ResNet
+from project.run import Run
 from tests.conftest import QUIET
 from tests.test_bad_input import Bomb
 
@@ -93,6 +94,12 @@ def test_googlenet_transforms_its_input_as_the_published_weights_want(publish: C
     for aux_logits in (True, False):
         model = GoogLeNet(weights="DEFAULT", aux_logits=aux_logits, num_classes=1000, input_shape=(3, 64, 64)).eval()
         assert torch.allclose(model(x), reference(x), rtol=1e-5, atol=1e-6)
+    torch.save(network.state_dict(), "googlenet.pth")
+    with pytest.raises(ValueError, match=r"need --model\.transform_input"):
+        GoogLeNet(weights="googlenet.pth", num_classes=1000, input_shape=(3, 64, 64))
+    by_file = {"weights": "googlenet.pth", "transform_input": True}
+    model = GoogLeNet(**by_file, num_classes=1000, input_shape=(3, 64, 64)).eval()
+    assert torch.allclose(model(x), reference(x), rtol=1e-5, atol=1e-6)
     plain = GoogLeNet(num_classes=1000, input_shape=(3, 64, 64)).eval()
     plain.load_state_dict(network.state_dict())
     assert not torch.allclose(plain(x), reference(x), rtol=1e-2)
@@ -156,6 +163,44 @@ def test_frozen_trunk_keeps_weights_and_statistics(fit: Fit, resnet18: nn.Module
     assert [g["params"] for g in model.configure_optimizers().param_groups] == [[model.fc.weight], [model.fc.bias]]
 
 
+def test_a_trunk_is_unfrozen_in_a_run_that_goes_on(
+    fit: Fit, mnist_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli = fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.freeze=trunk")
+    run, before = str(cli.run.folder), cli.model.conv1.weight.clone()
+    main(["fit", "--run", run, "--model.freeze=none", "--trainer.max_epochs=2", *QUIET])
+    assert "starts afresh: --model.freeze has changed" in capsys.readouterr().err
+    last = torch.load(cli.run.checkpoint("last"), weights_only=True)
+    assert not torch.equal(last["state_dict"]["conv1.weight"], before)
+
+
+def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
+    class Patched(LeNet):
+        def __init__(self, **kwargs: object) -> None:
+            super().__init__(**kwargs)
+            self.extra = nn.MultiheadAttention(4, 2)
+            self.token = nn.Parameter(torch.zeros(3))
+            self.initialize()
+
+    model = Patched(freeze="trunk", num_classes=10, input_shape=(1, 28, 28))
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == {"head.weight", "head.bias"}
+    with pytest.raises(ValueError, match="no layer named nothing"):
+        type("Headless", (LeNet,), {"head_names": ("nothing",)})(
+            freeze="trunk", num_classes=10, input_shape=(1, 28, 28)
+        )
+
+
+def test_finetuning_that_cannot_work_is_refused(fails: Fails, mnist_root: Path) -> None:
+    arguments = ["fit", "--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1", *QUIET]
+    said = fails(*arguments, "--trainer.callbacks+=BackboneFinetuning", "--model.freeze=trunk")
+    assert "BackboneFinetuning unfreezes what --model.freeze trunk freezes" in said
+
+
+def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
+    said = fails("fit", "--run", str(run_copy.folder), "--model.weights=x.pth")
+    assert "--model.weights would do nothing here (the run's checkpoint has all of them)" in said
+
+
 def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
     """The trunk is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
     callback = ["--trainer.callbacks+=BackboneFinetuning", "--trainer.callbacks.unfreeze_backbone_at_epoch=1"]
@@ -186,8 +231,8 @@ def test_unknown_name(fails: Fails, mnist_root: Path) -> None:
 
 def test_no_published_weights(fails: Fails, mnist_root: Path) -> None:
     on_mnist = ["--data=MNIST", f"--data.root={mnist_root}", "--model.weights=DEFAULT"]
-    assert "--model.stem imagenet" in fails("fit", "--model=ResNet", "--model.stem=small", *on_mnist)
-    assert "publishes no weights for this LeNet" in fails("fit", "--model=LeNet", *on_mnist)
+    assert "for ResNet with the small stem" in fails("fit", "--model=ResNet", "--model.stem=small", *on_mnist)
+    assert "publishes no weights for LeNet" in fails("fit", "--model=LeNet", *on_mnist)
 
 
 def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
@@ -202,10 +247,21 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(3), "x": Bomb()}, "bomb.pth")
     Path("cut.pth").write_bytes(Path("bomb.pth").read_bytes()[:100])
     torch.save([1, 2], "list.pth")
+    torch.save({"state_dict": 5}, "five.pth")
+    torch.save({1: torch.zeros(2)}, "numbers.pth")
+    torch.save({"conv1.weight": torch.zeros(2, 2).to_sparse()}, "sparse.pth")
+    torch.save(
+        {**ResNet(num_classes=10, input_shape=(1, 28, 28)).state_dict(), "fc.bias": torch.full((10,), torch.nan)},
+        "nan.pth",
+    )
     cases = {
         "bomb.pth": "was not loaded",
         "cut.pth": "cannot read",
         "list.pth": "no state dict",
+        "five.pth": "no state dict",
+        "numbers.pth": "no state dict",
+        "sparse.pth": "cannot read",
+        "nan.pth": "fc.bias holds NaN",
         "no.pth": "there is no weights file",
     }
     for name, said in cases.items():
@@ -221,6 +277,14 @@ def test_download_that_fails(
     arguments = ["fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=DEFAULT"]
     publish("resnet18", torchvision_models.resnet18().state_dict(), digest="00000000")
     assert "invalid hash value" in fails(*arguments)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / "resnet18-00000000.pth"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    for content in (b"", b"not weights", b"PK\x03\x04 cut"):
+        cached.write_bytes(content)
+        line = fails(*arguments)
+        assert f"{cached} is damaged" in line
+        assert "weights_only" not in line
+    cached.unlink()
     weights = torchvision_models.ResNet18_Weights.DEFAULT
     monkeypatch.setattr(weights.value, "url", "http://127.0.0.1:9/resnet18-00000000.pth")
     said = fails(*arguments)

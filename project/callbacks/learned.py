@@ -1,5 +1,6 @@
 """Pictures of what a network has learned."""
 
+import math
 from typing import Any
 
 import lightning as L
@@ -33,12 +34,13 @@ class Learned(Pictures):
 
 def first_filters(model: ImageClassifier) -> Tensor | None:
     """Weights (N, C, h, w) of the first layer if it sees the image: kernels, or one image a neuron; None if not."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            return layer.weight.detach().float()
-        if isinstance(layer, nn.Linear):
-            return layer.weight.detach().float().unflatten(1, model.input_shape)
-    return None
+    layer = next((m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
+    if layer is None:
+        return None
+    weight = layer.weight.detach().float()
+    if weight.ndim == 2 and weight.shape[1] == math.prod(model.input_shape):
+        weight = weight.unflatten(1, model.input_shape)
+    return weight if weight.ndim == 4 and weight.shape[1] == model.input_shape[0] else None
 
 
 def feature_maps(model: ImageClassifier, image: Tensor) -> dict[str, Tensor]:

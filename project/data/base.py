@@ -78,9 +78,9 @@ class ImageDataModule(L.LightningDataModule):
         self.images: list[Path] = []  # what predict looks at
 
     @classmethod
-    def shape_of(cls, arguments: dict[str, Any]) -> tuple[int, int, int]:
-        """Input shape of an instance with these constructor arguments, without its files."""
-        return cls.input_shape
+    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+        """Number of classes and input shape of an instance with these constructor arguments, without its files."""
+        return cls.num_classes, cls.input_shape
 
     def load(self, train: bool) -> Any:
         """The official training or test set: a dataset with ``__getitems__`` and classes ``y`` (N,)."""

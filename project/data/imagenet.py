@@ -34,13 +34,16 @@ class ImageNet(ImageDataModule):
 
     def __init__(self, image_size: int = 224, min_area: float = 0.08, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.input_shape, self.min_area = self.shape_of({"image_size": image_size}), min_area
+        if image_size < 1 or not 0 < min_area <= 1:
+            raise ValueError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
+        self.input_shape, self.min_area = (3, image_size, image_size), min_area
         self.class_names = self.find_classes("train")
         self.num_classes = len(self.class_names)
 
     @classmethod
-    def shape_of(cls, arguments: dict[str, Any]) -> tuple[int, int, int]:
-        return 3, arguments["image_size"], arguments["image_size"]
+    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+        folder, size = Path(arguments["root"]) / "train", arguments["image_size"]
+        return len(class_folders(folder)) or cls.num_classes, (3, size, size)
 
     def find_classes(self, split: str) -> list[str]:
         """Names of the folders of a split in order.
@@ -49,7 +52,7 @@ class ImageNet(ImageDataModule):
             ValueError: There are none.
         """
         folder = self.root / split
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        names = class_folders(folder)
         if not names:
             raise ValueError(f"{folder} holds no folder for each class: give --data.root a folder with train/ and val/")
         return names
@@ -84,6 +87,12 @@ class ImageNet(ImageDataModule):
         _, height, width = image.shape
         top, left, height, width = crop_box(height, width, self.min_area, Generator().manual_seed(seed))
         return resized_crop(image, top, left, height, width, list(self.input_shape[1:]), antialias=True)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in ``folder`` in order, but for hidden ones; none if it does not exist."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in inside if path.is_dir() and not path.name.startswith("."))
 
 
 class FolderImages(Dataset):

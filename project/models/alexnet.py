@@ -20,7 +20,7 @@ class AlexNet(ImageClassifier):
         batch_norm: Normalise before each activation of a convolution (Ioffe & Szegedy, 2015).
     """
 
-    heads = ("classifier.6",)
+    head_names = ("classifier.6",)
 
     def __init__(
         self,

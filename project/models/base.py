@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class ImageClassifier(Network):
     """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
 
-    Its constructor ends with `initialize`, and `heads` names the layers that depend on the number of classes. The one
-    override point for training is `loss`, for networks whose loss sees more than their logits.
+    Its constructor ends with `initialize`, and `head_names` names the layers that depend on the number of classes. The
+    one override point for training is `loss`, for networks whose loss sees more than their logits.
 
     Args:
         num_classes: Number of classes; under the CLI it comes from the data.
@@ -215,7 +215,12 @@ class ImageClassifier(Network):
 
     def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
         """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""
-        optimizer = type(self.configure_optimizers()).__name__
-        if checkpoint["optimizer"] != optimizer:
-            log.info(f"{optimizer} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
+        optimizer = self.configure_optimizers()
+        name = type(optimizer).__name__
+        saved, ours = checkpoint["optimizer_states"][0]["param_groups"], optimizer.param_groups
+        if checkpoint["optimizer"] != name:
+            log.info(f"{name} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
+            checkpoint["optimizer_states"] = []
+        elif len(saved) == len(ours) and [len(g["params"]) for g in saved] != [len(g["params"]) for g in ours]:
+            log.info(f"{name} starts afresh: --model.freeze has changed what it trains")
             checkpoint["optimizer_states"] = []

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from project.models.base import ImageClassifier
-from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
+from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem, UnitRange
 from project.models.memory import block_runner
 from project.models.weights import is_name
 
@@ -87,12 +87,12 @@ class GoogLeNet(ImageClassifier):
         pool: Subsampling, and the fourth branch of an Inception.
         dropout: Probability of zeroing an input of the last layer in training.
         dropout_aux: The same in the auxiliary heads.
-        transform_input: Take images normalised as ImageNet's and bring them to [-1, 1], as the published weights want
-            them; None for doing so if ``weights`` names published ones.
+        transform_input: Bring images normalised as ImageNet's to [-1, 1], as the published weights want them; None for
+            doing so with published ``weights``. Those from a file need it stated.
         activation_checkpointing: Store the activations between blocks only, and compute the others again in backward.
     """
 
-    heads = ("fc", "aux1", "aux2")
+    head_names = ("fc", "aux1", "aux2")
 
     def __init__(
         self,
@@ -115,6 +115,7 @@ class GoogLeNet(ImageClassifier):
             self.conv1 = conv(channels, 64, kernel_size=7, stride=2, padding=3)
             self.maxpool1, self.maxpool2 = pooling(3, stride=2), pooling(3, stride=2)
         else:
+            self.require_pixels(2)
             self.conv1 = conv(channels, 64, kernel_size=3, padding=1)
             self.maxpool1, self.maxpool2 = nn.Identity(), nn.Identity()
         self.conv2, self.conv3 = conv(64, 64, kernel_size=1), conv(64, 192, kernel_size=3, padding=1)
@@ -139,18 +140,15 @@ class GoogLeNet(ImageClassifier):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.01)
         self.run = block_runner(activation_checkpointing)
-        self.transform_input = is_name(self.weights or "") if transform_input is None else transform_input
-        # Scale std / 0.5 and shift (mean - 0.5) / 0.5, of ImageNet's statistics.
-        unit_range = torch.tensor([[0.458, 0.448, 0.45], [-0.03, -0.088, -0.188]]).view(2, 3, 1, 1)
-        unit_range = unit_range if channels == 3 else unit_range.mean(1, keepdim=True)
-        self.register_buffer("unit_range", unit_range, persistent=False)
+        if transform_input is None and self.weights and not is_name(self.weights):
+            raise ValueError("weights from a file need --model.transform_input, true if they are the published ones")
+        transform_input = bool(self.weights) if transform_input is None else transform_input
+        self.transform = UnitRange(channels) if transform_input else nn.Identity()
         self.initialize(published="googlenet" if stem == "imagenet" else None)
 
     def early(self, x: Tensor) -> Tensor:
         """Feature map (N, 512, H, W) that the first auxiliary head sees."""
-        if self.transform_input:
-            x = x * self.unit_range[0] + self.unit_range[1]
-        x = self.conv3(self.conv2(self.maxpool1(self.conv1(x))))
+        x = self.conv3(self.conv2(self.maxpool1(self.conv1(self.transform(x)))))
         return self.through(x, self.maxpool2, self.inception3a, self.inception3b, self.maxpool3, self.inception4a)
 
     def middle(self, x: Tensor) -> Tensor:

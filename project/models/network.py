@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import lightning as L
+from lightning.pytorch.callbacks import BaseFinetuning
 from torch import nn
 
 from project.models.weights import load_weights, read_weights, superseded, weights_superseded
@@ -18,10 +19,14 @@ class Network(L.LightningModule):
         freeze: ``none`` or ``trunk``.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("head",)
+    head_names: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(self, num_classes: int, input_shape: tuple[int, int, int], weights: str | None, freeze: str) -> None:
         super().__init__()
+        if num_classes < 1 or len(input_shape) != 3 or min(input_shape) < 1:
+            raise ValueError(
+                f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive"
+            )
         self.num_classes, self.input_shape = num_classes, input_shape
         self.weights, self.trunk_frozen = weights, freeze == "trunk"
 
@@ -42,25 +47,49 @@ class Network(L.LightningModule):
             published: torchvision's name of this network, if it publishes weights for it.
         """
         if self.weights and not superseded.get():
-            state = read_weights(self.weights, published, type(self).__name__)
-            load_weights(self, state, self.heads, self.weights)
+            name = type(self).__name__ + (" with the small stem" if self.hparams.get("stem") == "small" else "")
+            load_weights(self, read_weights(self.weights, published, name), self.head_names, self.weights)
         if self.trunk_frozen:
-            self.backbone.requires_grad_(False)
+            trunk = [(name, p) for name, p in self.named_parameters() if not self.in_head(name)]
+            if len(trunk) == len(list(self.parameters())):
+                raise ValueError(
+                    f"{type(self).__name__} has no layer named {' or '.join(self.head_names)} to train alone"
+                )
+            for _, parameter in trunk:
+                parameter.requires_grad_(False)
         self.train()
         self.initialized = True
 
+    def in_head(self, name: str) -> bool:
+        """Whether the parameter or layer of this name is part of a head."""
+        return f"{name}.".startswith(tuple(f"{head}." for head in self.head_names))
+
     @property
-    def backbone(self) -> nn.ModuleList:
+    def backbone(self) -> nn.Module:
         """The trunk, every layer before the heads: the part that Lightning's BackboneFinetuning freezes."""
-        others = tuple(f"{name}." for name in (*self.heads, "eval_metrics"))
-        layers = [(f"{name}.", layer) for name, layer in self.named_modules() if not list(layer.children())]
-        return nn.ModuleList(layer for name, layer in layers if not name.startswith(others))
+        if "backbone" in self._modules:  # a subclass has one of its own
+            return self.get_submodule("backbone")
+        metrics = ("eval_metrics", "eval_metrics.")
+        layers = [(n, m) for n, m in self.named_modules() if not list(m.children()) and not n.startswith(metrics)]
+        return nn.ModuleList(layer for name, layer in layers if not self.in_head(name))
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self.trunk_frozen:
             self.backbone.eval()
         return self
+
+    def on_fit_start(self) -> None:
+        for callback in self.trainer.callbacks:
+            if isinstance(callback, BaseFinetuning):
+                name = type(callback).__name__
+                if self.trunk_frozen:
+                    raise ValueError(f"{name} unfreezes what --model.freeze trunk freezes: give one of them")
+                if self.trainer.world_size > 1:  # DDP has been told which parameters it averages
+                    raise ValueError(
+                        f"{name} is for one device: gradients of what it unfreezes would not be averaged; "
+                        "train with --model.freeze trunk first, then start from that checkpoint"
+                    )
 
     @classmethod
     def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:

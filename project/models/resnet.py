@@ -104,7 +104,7 @@ class ResNet(ImageClassifier):
         activation_checkpointing: Store the activations between blocks only, and compute the others again in backward.
     """
 
-    heads = ("fc",)
+    head_names = ("fc",)
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class VGG(ImageClassifier):
         activation_checkpointing: Store the activations between stages only, and compute the others again in backward.
     """
 
-    heads = ("classifier.6",)
+    head_names = ("classifier.6",)
 
     def __init__(
         self,

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from pickle import PickleError
 
+import torch
 from torch import Tensor, nn
 
-from project.checkpoint import read_tensors
+from project.checkpoint import describe, read_tensors
 
 log = logging.getLogger(__name__)
 superseded: ContextVar[bool] = ContextVar("superseded", default=False)
@@ -46,8 +48,8 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
         return read_tensors(Path(weights))
     if published is None:
         raise ValueError(
-            f"torchvision publishes no weights for this {model}, so there is no --model.weights {weights}: give the "
-            "path of a state dict, or the published layout (such as --model.stem imagenet)"
+            f"torchvision publishes no weights for {model}, so there is no --model.weights {weights}: give the path of "
+            "a state dict"
         )
     from torchvision.models import get_model_weights
 
@@ -59,11 +61,13 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
     options = {"check_hash": True, "map_location": "cpu", "weights_only": True, "progress": sys.stderr.isatty()}
     try:
         return known[name].get_state_dict(**options)
-    except (OSError, RuntimeError) as error:  # a wrong hash is a RuntimeError
-        reason = str(error).splitlines()[0]
+    except (OSError, RuntimeError, EOFError, PickleError) as error:  # a wrong hash is a RuntimeError
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / known[name].url.rpartition("/")[2]
+        if cached.exists():
+            raise ValueError(f"{cached} is damaged ({describe(error)}): delete it, to download it again") from None
         raise ValueError(
-            f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
-            "of the file"
+            f"could not download the weights {name} from {known[name].url} ({str(error).splitlines()[0]}): give "
+            "--model.weights the path of the file"
         ) from None
 
 
@@ -80,7 +84,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str
         source: Where ``state`` comes from.
 
     Raises:
-        ValueError: ``state`` is of another architecture; names the first tensor that does not fit.
+        ValueError: ``state`` is of another architecture, or not finite; names the first tensor that is.
     """
     first = next((f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
     fitted, new, notes = {}, set(), []
@@ -101,6 +105,9 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str
     for name, old in state.items():
         if name not in fitted and not name.startswith(tuple(f"{head}." for head in heads)):
             raise foreign(model, source, name, tuple(old.shape), "absent")
+    for name, tensor in fitted.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
     model.load_state_dict(fitted)
     if new:
         notes.append(f"the trunk is kept, new for these classes: {', '.join(sorted(new))}")
