@@ -43,6 +43,7 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--model.dropout=2"], "dropout"),
         (["fit", "--model.label_smoothing=1.5"], "label_smoothing"),
         (["fit", "--model.hidden=[0]"], "positive"),
+        (["fit", "--model.channels_last=true"], "which has no convolution"),
         (["fit", "--model.num_classes=3"], "model.num_classes (--model.num_classes) comes from the data"),
         (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
         (["fit", "--model.optimizer=SGD"], "use --optimizer"),

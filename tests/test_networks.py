@@ -87,7 +87,7 @@ def test_gradients_are_torchvisions(name: str) -> None:
         for layer in network.modules():
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
-    x, y = torch.randn(4, 3, 96, 96), torch.randint(1000, (4,))
+    x, y = torch.randn(4, 3, 64, 64), torch.randint(1000, (4,))
     loss, logits = model.loss(x, y)
     loss.backward()
     out = reference(x)
@@ -135,7 +135,7 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["28x28x1", "32x32x3"])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"])
 def test_small_stem_overfits_one_batch(name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]) -> None:
     torch.manual_seed(0)
     x, y = batch
@@ -257,7 +257,7 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
         before = model(x)
         model.setup("fit")
         layouts = []
-        model.layer1.register_forward_hook(lambda _m, _i, out: layouts.append(out))
+        model.layer1[0].register_forward_hook(lambda _m, _i, out: layouts.append(out))
         assert relative(model(x), before) < 1e-5
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
 

@@ -83,6 +83,10 @@ class ImageClassifier(Network):
         if not hasattr(self, "initialized"):
             raise ValueError(f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights")
         if self.channels_last:
+            if not any(parameter.ndim == 4 for parameter in self.parameters()):
+                raise ValueError(
+                    f"--model.channels_last does nothing in {type(self).__name__}, which has no convolution"
+                )
             self.to(memory_format=torch.channels_last)  # activations follow the kernels
         if stage == "fit" and self.compile_loss:
             self.loss = torch.compile(self.loss)  # type: ignore[method-assign]  # the module's keys stay clean

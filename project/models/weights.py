@@ -65,9 +65,10 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
         cached = Path(torch.hub.get_dir()) / "checkpoints" / known[name].url.rpartition("/")[2]
         if cached.exists():
             raise ValueError(f"{cached} is damaged ({describe(error)}): delete it, to download it again") from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(
-            f"could not download the weights {name} from {known[name].url} ({str(error).splitlines()[0]}): give "
-            "--model.weights the path of the file"
+            f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
+            "of the file"
         ) from None
 
 
