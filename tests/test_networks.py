@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import torchvision.models as torchvision_models
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
+import project
 from project.callbacks.learned import feature_maps, first_filters
 from project.cli import CLI
 from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
@@ -290,3 +293,15 @@ def test_pictures_show_what_the_network_has() -> None:
     mlp.layers[0] = nn.Linear(16, 5)  # a layer that does not see the whole image has no picture of it
     assert first_filters(mlp) is None
     assert feature_maps(MLP(num_classes=3, input_shape=(1, 8, 8)), torch.zeros(1, 1, 8, 8)) == {}
+
+
+def test_networks_need_no_torchvision() -> None:
+    code = """
+import sys
+sys.modules["torchvision"] = None  # an import of it fails
+from project.models import VGG, AlexNet, GoogLeNet, ResNet
+for kind in (VGG, AlexNet, GoogLeNet, ResNet):
+    kind(stem="small", num_classes=2, input_shape=(3, 32, 32))
+"""
+    root = Path(project.__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=100)
