@@ -191,7 +191,7 @@ class CLI(LightningCLI):
         write_predictions(self.run.predictions, images, probabilities, datamodule.class_names)
         title = f"{self.run.experiment}: predictions"
         shown = images[:24]
-        pictures, captions = datamodule.read(shown) / 255, [path.name for path in shown]
+        pictures, captions = datamodule.reader()(shown) / 255, [path.name for path in shown]
         figure = figures.top5_grid(pictures, probabilities[:24], None, datamodule.class_names, captions, title)
         figures.save(figure, self.run.figures / "predictions.png")
         rows = {"predicted": f"{len(images)} image(s) with {self.checkpoint.name}", "table": str(self.run.predictions)}

@@ -9,10 +9,11 @@ from lightning.pytorch import Trainer
 
 from project.data import ImageDataModule
 from project.data.augment import Augmentation
+from project.data.mix import Mix
 from project.models import ImageClassifier
 from project.optim import Schedule
 
-BASES = (ImageClassifier, ImageDataModule, torch.optim.Optimizer, Schedule, Augmentation)
+BASES = (ImageClassifier, ImageDataModule, torch.optim.Optimizer, Schedule, Augmentation, Mix)
 KEYS = ("model", "data", "optimizer", "lr_schedule", "trainer", "model_checkpoint", "wandb", "seed_everything", "run")
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 
 from project.cli import main
 from project.data import CIFAR10, CIFAR100, MNIST, Digits, ImageNet
-from project.data.augment import Crop, Flip, Rotate, flip, rotate, shift
+from project.data.augment import Crop, Flip, Rotate, crop, flip, rotate
 from project.data.base import identity
-from project.data.imagenet import crop_box
+from project.data.crops import random_box
 from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, derive_seed, stratified_split
 from tests.conftest import QUIET
 
@@ -114,15 +114,14 @@ def test_seeds_are_unrelated_and_stable() -> None:
     assert all(0 <= derive_seed(0, epoch) < 2**63 for epoch in range(100))
 
 
-def test_shift_equals_padding_and_cropping() -> None:
+def test_crop_equals_padding_and_cutting() -> None:
     x = torch.rand(9, 3, 7, 5)
-    down, right = torch.tensor([0, 1, -1, 3, -3, 0, 0, 2, -2]), torch.tensor([0, 0, 0, 2, -3, 3, -3, -1, 1])
-    moved = shift(x, down, right)
+    top, left = torch.tensor([0, 1, 2, 3, 4, 5, 6, 3, 0]), torch.tensor([3, 3, 0, 1, 2, 6, 5, 4, 0])
+    moved = crop(x, 3, top, left)
     for i in range(9):
         padded = torch.zeros(3, 13, 11)
         padded[:, 3:10, 3:8] = x[i]
-        top, left = 3 - int(down[i]), 3 - int(right[i])
-        assert torch.equal(moved[i], padded[:, top : top + 7, left : left + 5])
+        assert torch.equal(moved[i], padded[:, top[i] : top[i] + 7, left[i] : left[i] + 5])
 
 
 def test_flip_equals_torchvisions() -> None:
@@ -176,7 +175,7 @@ def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
     pixels = np.full((20, 30), 255, np.uint8)
     path = tmp_path / f"{mode}.tif"
     Image.fromarray(pixels).convert(mode).save(path)
-    assert torch.equal(MNIST().read([path]), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))
+    assert torch.equal(MNIST().reader()([path]), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))
 
 
 def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: np.ndarray) -> None:
@@ -225,7 +224,7 @@ def test_imagenet_fits_tests_and_predicts(fit: Callable, folders: Path) -> None:
 def test_imagenet_crops_follow_the_seed_and_not_the_workers(workers: int, folders: Path) -> None:
     data = ImageNet(root=str(folders), image_size=24)
     files = data.load(train=True)
-    batches = TrainBatches(torch.arange(30), 10, seed=1, rank=0, world_size=1, seeded=True)
+    batches = TrainBatches(torch.arange(30), 10, seed=1, rank=0, world_size=1, size=lambda epoch: 24)
 
     def epoch(number: int, workers: int) -> list[torch.Tensor]:
         batches.set_epoch(number)
@@ -234,8 +233,8 @@ def test_imagenet_crops_follow_the_seed_and_not_the_workers(workers: int, folder
     first, again = epoch(0, 0), epoch(0, workers)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, epoch(1, workers), strict=True))
-    halves = [TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, seeded=True) for r in (0, 1)]
-    for whole, left, right in zip(TrainBatches(torch.arange(30), 10, 1, 0, 1, True), *halves, strict=True):
+    halves = [TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, size=lambda epoch: 24) for r in (0, 1)]
+    for whole, left, right in zip(TrainBatches(torch.arange(30), 10, 1, 0, 1, lambda epoch: 24), *halves, strict=True):
         assert torch.equal(whole, torch.cat([left, right]))
 
 
@@ -245,13 +244,14 @@ def test_crop_boxes_are_distributed_as_torchvisions() -> None:
     torch.manual_seed(0)
     image = torch.zeros(3, 300, 400)
     reference = [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]
-    ours = [crop_box(300, 400, 0.08, torch.Generator().manual_seed(seed)) for seed in range(4000)]
+    generator = torch.Generator().manual_seed(0)
+    ours = [random_box(300, 400, 0.08, torch.rand(4, 10, generator=generator).tolist()) for _ in range(4000)]
     expected, got = torch.tensor(reference, dtype=torch.float64), torch.tensor(ours, dtype=torch.float64)
     assert torch.allclose(got.mean(0), expected.mean(0), rtol=0.05)
     assert torch.allclose(got.std(0), expected.std(0), rtol=0.05)
     assert torch.allclose(got.amax(0), expected.amax(0), rtol=0.05)
     # No such crop fits into a strip, so it is the largest centre.
-    assert crop_box(10, 1000, 0.9, torch.Generator().manual_seed(0)) == (0, 493, 10, 13)
+    assert random_box(10, 1000, 0.9, torch.rand(4, 10).tolist()) == (0, 493, 10, 13)
 
 
 def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
@@ -261,4 +261,4 @@ def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
     reference = v2.Compose([v2.PILToTensor(), v2.Resize(256, antialias=True), v2.CenterCrop(224)])
     with Image.open(path) as image:
         expected = reference(image.convert("RGB"))
-    assert float((ImageNet(root=str(folders)).read([path])[0].float() - expected.float()).abs().mean()) < 1
+    assert float((ImageNet(root=str(folders)).reader()([path])[0].float() - expected.float()).abs().mean()) < 1

@@ -2,8 +2,23 @@
 
 from project.data.base import ImageDataModule
 from project.data.cifar import CIFAR10, CIFAR100
+from project.data.color import ColorJitter
 from project.data.digits import Digits
 from project.data.imagenet import ImageNet
+from project.data.mix import CutMix, Mixup
 from project.data.mnist import MNIST
+from project.data.policies import RandAugment, TrivialAugment
 
-__all__ = ["CIFAR10", "CIFAR100", "MNIST", "Digits", "ImageDataModule", "ImageNet"]
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "MNIST",
+    "ColorJitter",
+    "CutMix",
+    "Digits",
+    "ImageDataModule",
+    "ImageNet",
+    "Mixup",
+    "RandAugment",
+    "TrivialAugment",
+]

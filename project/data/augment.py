@@ -15,28 +15,45 @@ def flip(x: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
 
 
-def shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move images (N, C, H, W) by whole pixels ``down`` and ``right`` (N,), int64; zeros come in at the edges.
-
-    It is the same as cropping HxW at (-down, -right) from the zero-padded image.
-    """
-    n, _, height, width = x.shape
-    rows = torch.arange(height, device=x.device) - down[:, None]
-    columns = torch.arange(width, device=x.device) - right[:, None]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    sample = torch.arange(n, device=x.device)[:, None, None]
-    moved = x[sample, :, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
-    return moved.permute(0, 3, 1, 2) * inside[:, None]
-
-
-def rotate(x: Tensor, angle: Tensor) -> Tensor:
-    """Turn images (N, C, H, W), float, counter-clockwise by ``angle`` (N,) radians about their centre, bilinearly."""
+def crop(x: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
+    """Images (N, C, H, W) cut out of themselves padded with zeros, at rows ``top`` and columns ``left`` (N,)."""
     height, width = x.shape[2:]
+    windows = F.pad(x, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)  # views (N, C, top, left, H, W)
+    return windows[torch.arange(len(x), device=x.device), :, top, left]
+
+
+def affine(x: Tensor, matrix: Tensor, mode: str) -> Tensor:
+    """Images (N, C, H, W), float, whose pixel at p is the input's at ``matrix`` (N, 2, 3) applied to p; else zero.
+
+    Coordinates are pixels right of and below the image's centre.
+    """
+    height, width = x.shape[2:]
+    # affine_grid's coordinates run over [-1, 1] on both axes.
+    scale = matrix.new_tensor([[1, height / width, 2 / width], [width / height, 1, 2 / height]])
+    grid = F.affine_grid(matrix * scale, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def rotate(x: Tensor, angle: Tensor, mode: str = "bilinear") -> Tensor:
+    """Turn images (N, C, H, W), float, counter-clockwise by ``angle`` (N,) radians about their centre."""
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    # grid_sample's coordinates run over [-1, 1] on both axes, so that a rotation of pixels scales by the aspect ratio.
-    matrix = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], 1).view(-1, 2, 3)
-    grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return affine(x, torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3), mode)
+
+
+def erase(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """Fill a box of each image (N, C, H, W), float, with the batch's mean colour, near zero once normalised.
+
+    Args:
+        x: Images.
+        top: First row of the boxes (N,), int64; the parts of a box outside of its image are cut off.
+        left: First column.
+        height: Number of rows.
+        width: Number of columns.
+    """
+    rows, columns = torch.arange(x.shape[2], device=x.device), torch.arange(x.shape[3], device=x.device)
+    down = (rows >= top[:, None]) & (rows < (top + height)[:, None])
+    across = (columns >= left[:, None]) & (columns < (left + width)[:, None])
+    return torch.where((down[:, :, None] & across[:, None, :])[:, None], x.mean((0, 2, 3), keepdim=True), x)
 
 
 class Augmentation:
@@ -58,20 +75,20 @@ class Flip(Augmentation):
 
 
 class Crop(Augmentation):
-    """Pad with zeros and crop back to size at random: a shift of up to ``padding`` pixels (He et al., 2016).
+    """Pad with zeros and crop back to size at random (He et al., 2016, section 4.2).
 
     Args:
-        padding: Largest shift along each axis, in pixels.
+        padding: Of each side, in pixels.
     """
 
     def __init__(self, padding: int = 4) -> None:
+        if padding < 0:
+            raise ValueError(f"Crop: padding {padding} must not be negative")
         self.padding = padding
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        down, right = torch.randint(
-            -self.padding, self.padding + 1, (2, len(x)), generator=generator, device=x.device
-        ).unbind()
-        return shift(x, down, right), y
+        place = torch.randint(2 * self.padding + 1, (2, len(x)), generator=generator, device=x.device)
+        return crop(x, self.padding, *place.unbind()), y
 
 
 class Rotate(Augmentation):
@@ -87,3 +104,55 @@ class Rotate(Augmentation):
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         draw = torch.rand(len(x), generator=generator, device=x.device)
         return rotate(x, (2 * draw - 1) * math.radians(self.degrees)), y
+
+
+class Cutout(Augmentation):
+    """Erase a square with its centre at any pixel (DeVries & Taylor, 2017).
+
+    Args:
+        size: Its side in pixels.
+    """
+
+    def __init__(self, size: int = 16) -> None:
+        if size < 1:
+            raise ValueError(f"Cutout: size {size} must be positive")
+        self.size = size
+
+    def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        top, left = (
+            torch.randint(side, (len(x),), generator=generator, device=x.device) - self.size // 2
+            for side in x.shape[2:]
+        )
+        size = torch.full_like(top, self.size)
+        return erase(x, top, left, size, size), y
+
+
+class RandomErasing(Augmentation):
+    """Erase a rectangle of an image with some probability (Zhong et al., 2020).
+
+    Args:
+        probability: Share of the images.
+        min_area: Least share of an image's area.
+        max_area: Greatest share; of ten drawn rectangles the first that fits is taken.
+    """
+
+    def __init__(self, probability: float = 0.5, min_area: float = 0.02, max_area: float = 0.33) -> None:
+        if not 0 <= probability <= 1 or not 0 < min_area <= max_area <= 1:
+            raise ValueError(
+                f"RandomErasing: probability {probability}, min_area {min_area} and max_area {max_area} must be shares"
+            )
+        self.probability, self.min_area, self.max_area = probability, min_area, max_area
+
+    def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        n, _, rows, columns = x.shape
+        area, ratio = torch.rand(2, n, 10, generator=generator, device=x.device)
+        area = rows * columns * (self.min_area + (self.max_area - self.min_area) * area)
+        ratio = 0.3 * (3.3 / 0.3) ** ratio
+        height, width = (area * ratio).sqrt().round().long(), (area / ratio).sqrt().round().long()
+        fits = (height < rows) & (width < columns)
+        first = fits.int().argmax(1, keepdim=True)
+        erased = torch.rand(n, generator=generator, device=x.device) < self.probability
+        height, width = (size.gather(1, first)[:, 0] * (fits.any(1) & erased) for size in (height, width))
+        place = torch.rand(2, n, generator=generator, device=x.device)
+        top, left = (place[0] * (rows - height + 1)).long(), (place[1] * (columns - width + 1)).long()
+        return erase(x, top, left, height, width), y

@@ -3,19 +3,23 @@
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from project.data.augment import Augmentation
-from project.data.images import open_image, to_tensor
+from project.data.images import read_resized
+from project.data.mix import Mix
 from project.data.sampling import (
     EvalBatches,
+    EvalLoader,
     FileImages,
     TrainBatches,
     TrainLoader,
@@ -47,6 +51,7 @@ class ImageDataModule(L.LightningDataModule):
         batch_size: Global batch, shared out among the devices.
         num_workers: Processes that load; sets held in memory are fastest with 0.
         augment: Transforms of training batches, in order; None for none.
+        mix: What mixes the samples of training batches and their targets after that; None for nothing.
         val_size: Training samples held out for validation, or their share if below 1.
         split_seed: Of that hold-out, apart from the seed of the training.
     """
@@ -56,7 +61,6 @@ class ImageDataModule(L.LightningDataModule):
     mean: tuple[float, ...]  # of the training set, channel by channel, with pixels in [0, 1]
     std: tuple[float, ...]
     class_names: Sequence[str]
-    crops_at_random = False  # whether loading a training image needs a seed
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class ImageDataModule(L.LightningDataModule):
         batch_size: int = 128,
         num_workers: int = 0,
         augment: list[Augmentation] | None = None,
+        mix: Mix | None = None,
         val_size: int | float = 0.1,
         split_seed: int = 0,
     ) -> None:
@@ -71,7 +76,7 @@ class ImageDataModule(L.LightningDataModule):
         if batch_size < 1 or num_workers < 0:
             raise ValueError(f"batch_size {batch_size} must be positive, and num_workers {num_workers} not negative")
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
-        self.batch_size, self.num_workers, self.augment = batch_size, num_workers, augment or []
+        self.batch_size, self.num_workers, self.augment, self.mix = batch_size, num_workers, augment or [], mix
         self.val_size, self.split_seed = val_size, split_seed
         self.seed = torch.initial_seed()  # what seed_everything was given
         self._statistics = torch.empty(0)
@@ -81,6 +86,11 @@ class ImageDataModule(L.LightningDataModule):
     def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         """Number of classes and input shape of an instance with these constructor arguments, without its files."""
         return cls.num_classes, cls.input_shape
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """Arguments that were found in the files, for a run's config to keep."""
+        return {}
 
     def load(self, train: bool) -> Any:
         """The official training or test set: a dataset with ``__getitems__`` and classes ``y`` (N,)."""
@@ -93,7 +103,12 @@ class ImageDataModule(L.LightningDataModule):
         if stage == "test":
             self.test_set = self.load(train=False)
         if stage == "predict":
-            self.predict_set = FileImages(self.images, self.read)
+            self.predict_set = FileImages(self.images, self.reader())
+
+    def teardown(self, stage: str) -> None:
+        for name in ("train_set", "test_set"):
+            if (count := int(getattr(getattr(self, name, None), "unreadable", torch.empty(0)).sum())) > 0:
+                log.warning(f"{count} of the {len(getattr(self, name))} images of {name} could not be read")
 
     # ---------------------------------------------------------------- loaders
 
@@ -110,8 +125,9 @@ class ImageDataModule(L.LightningDataModule):
                 f"give a multiple of {devices}"
             )
         log.info(f"global batch {self.batch_size} = {devices} device(s) x {self.batch_size // devices}")
-        rank, seeded = self.trainer.global_rank, self.crops_at_random
-        batches = TrainBatches(self.train_indices, self.batch_size, self.seed, rank, devices, seeded)
+        batches = TrainBatches(
+            self.train_indices, self.batch_size, self.seed, self.trainer.global_rank, devices, self.sample_size()
+        )
         return self.loader(self.train_set, batches, TrainLoader)
 
     def val_dataloader(self) -> DataLoader:
@@ -123,9 +139,13 @@ class ImageDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> DataLoader:
         return self.eval_loader(self.predict_set, torch.arange(len(self.predict_set)))
 
+    def sample_size(self) -> Callable[[int], int] | None:
+        """Size of training images in an epoch, where loading them takes a seed and a size."""
+        return None
+
     def eval_loader(self, dataset: Dataset, indices: Tensor) -> DataLoader:
         batches = EvalBatches(indices, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
-        return self.loader(dataset, batches, DataLoader)
+        return self.loader(dataset, batches, EvalLoader)
 
     def loader(self, dataset: Dataset, batches: TrainBatches | EvalBatches, kind: type[DataLoader]) -> DataLoader:
         return kind(
@@ -149,17 +169,21 @@ class ImageDataModule(L.LightningDataModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         x, y = batch
         x = x.float()
-        if self.augment and self.trainer.training:
-            x, y = self.augmented(x, y)
+        if (self.augment or self.mix) and self.trainer.training:
+            x, y = self.augmented(x, y, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
         mean, std = self.statistics(x.device)
         return x.sub_(mean).div_(std), y
 
-    def augmented(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Random transforms of images (N, C, H, W) in [0, 255], determined by (seed, step, rank)."""
-        seed = derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
-        generator = torch.Generator(x.device).manual_seed(seed)
+    def augmented(self, x: Tensor, y: Tensor, step: int, rank: int) -> tuple[Tensor, Tensor]:
+        """Random transforms of images (N, C, H, W) in [0, 255], determined by (seed, step, rank).
+
+        Mixed targets are class probabilities (N, num_classes).
+        """
+        generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, rank))
         for transform in self.augment:
             x, y = transform(x, y, generator)
+        if self.mix:
+            x, y = self.mix(x, F.one_hot(y, self.num_classes).to(x), generator)
         return x, y
 
     def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -176,12 +200,6 @@ class ImageDataModule(L.LightningDataModule):
 
     # ---------------------------------------------------------------- the user's own images
 
-    def read(self, paths: list[Path]) -> Tensor:
-        """uint8 images (N, C, H, W) from files of any size, resized to the input and converted to its channels.
-
-        Raises:
-            ValueError: A file cannot be decoded; names it.
-        """
-        channels, height, width = self.input_shape
-        opened = (open_image(path, "L" if channels == 1 else "RGB") for path in paths)
-        return torch.stack([to_tensor(image.resize((width, height))) for image in opened])
+    def reader(self) -> Callable[[list[Path]], Tensor]:
+        """Function from files of any size to uint8 images (N, C, H, W); it raises ValueError where it cannot."""
+        return partial(read_resized, shape=self.input_shape)

@@ -1,148 +1,170 @@
 """ImageNet, or any folder of images with a folder for each class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Generator, Tensor
-from torch.utils.data import Dataset
+from torch import Tensor
 
+from project.data.archives import class_words, extract_imagenet, has_archive
 from project.data.base import ImageDataModule
-from project.data.images import open_image, to_tensor
-
-SUFFIXES = {".jpeg", ".jpg", ".png"}
+from project.data.crops import Crops
+from project.data.folders import EncodedImages, Files, class_folders, find_images
+from project.data.policies import Policy
+from project.data.prepared import Prepared, prepare
 
 
 class ImageNet(ImageDataModule):
     """Photographs in ``root/train/<class>/*`` and ``root/val/<class>/*``, such as ImageNet (Deng et al., 2009).
 
-    Classes are those found. Training images are random crops (Szegedy et al., 2015, section 6); others have their short
-    side resized to 8/7 of ``image_size`` and their centre cropped. The official validation images are the test set, and
-    validation is held out of the training images.
+    The official archives and devkit in ``root`` are extracted once. Classes are those found. Training images are random
+    crops (Szegedy et al., 2015, section 6), to which the workers apply RandAugment and TrivialAugment; others have
+    their short side resized to 8/7 of ``image_size`` and their centre cropped. The official validation images are the test
+    set, and validation is held out of the training images.
 
     Args:
         image_size: Height and width of the crops in pixels.
+        start_size: Of training crops in the first epoch; it grows evenly to ``image_size`` in the last, in steps of 32.
         min_area: Least share of a training image's area in its crop.
+        cache: Read images of this short side, which ``python -m project prepare`` made; None for the original ones.
+        max_unreadable: Share of a split's images that may be skipped because they cannot be read.
+        classes: Names of the class folders in order; None for those found in ``root/train``.
     """
 
     num_classes = 1000
     input_shape = (3, 224, 224)
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
-    crops_at_random = True
-
-    def __init__(self, image_size: int = 224, min_area: float = 0.08, **kwargs) -> None:
-        super().__init__(**kwargs)
-        if image_size < 1 or not 0 < min_area <= 1:
-            raise ValueError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
-        self.input_shape, self.min_area = (3, image_size, image_size), min_area
-        self.class_names = self.find_classes("train")
-        self.num_classes = len(self.class_names)
-
-    @classmethod
-    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
-        folder, size = Path(arguments["root"]) / "train", arguments["image_size"]
-        return len(class_folders(folder)) or cls.num_classes, (3, size, size)
-
-    def find_classes(self, split: str) -> list[str]:
-        """Names of the folders of a split in order.
-
-        Raises:
-            ValueError: There are none.
-        """
-        folder = self.root / split
-        names = class_folders(folder)
-        if not names:
-            raise ValueError(f"{folder} holds no folder for each class: give --data.root a folder with train/ and val/")
-        return names
-
-    def load(self, train: bool) -> "FolderImages":
-        split = "train" if train else "val"
-        if (names := self.find_classes(split)) != self.class_names:
-            odd = sorted(set(names) ^ set(self.class_names))[0]
-            raise ValueError(f"{self.root / 'train'} and {self.root / split} have other classes, such as {odd}")
-        paths, classes = [], []
-        for k, name in enumerate(names):
-            found = sorted(p for p in (self.root / split / name).iterdir() if p.suffix.lower() in SUFFIXES)
-            if not found:
-                raise ValueError(f"the class folder {self.root / split / name} holds no image")
-            paths += found
-            classes += [k] * len(found)
-        return FolderImages(paths, torch.tensor(classes), self.read, self.random_crop)
-
-    def read(self, paths: list[Path]) -> Tensor:
-        """uint8 images (N, 3, H, W): the centres of the files' images."""
-        from torchvision.transforms.v2.functional import center_crop, resize
-
-        size = self.input_shape[1]
-        images = [center_crop(resize(decode(p), [size * 8 // 7], antialias=True), [size, size]) for p in paths]
-        return torch.stack(images)
-
-    def random_crop(self, path: Path, seed: int) -> Tensor:
-        """uint8 image (3, H, W): a random part of the file's image, determined by ``seed``."""
-        from torchvision.transforms.v2.functional import resized_crop
-
-        image = decode(path)
-        _, height, width = image.shape
-        top, left, height, width = crop_box(height, width, self.min_area, Generator().manual_seed(seed))
-        return resized_crop(image, top, left, height, width, list(self.input_shape[1:]), antialias=True)
-
-
-def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in ``folder`` in order, but for hidden ones; none if it does not exist."""
-    inside = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path.name for path in inside if path.is_dir() and not path.name.startswith("."))
-
-
-class FolderImages(Dataset):
-    """Images read from files when they are needed.
-
-    Args:
-        paths: N files.
-        y: int64 classes (N,).
-        read: Gives the uint8 batch (M, C, H, W) of M files.
-        random_crop: Gives the uint8 image (C, H, W) of a file and a seed.
-    """
 
     def __init__(
         self,
-        paths: list[Path],
-        y: Tensor,
-        read: Callable[[list[Path]], Tensor],
-        random_crop: Callable[[Path, int], Tensor],
+        image_size: int = 224,
+        start_size: int | None = None,
+        min_area: float = 0.08,
+        cache: int | None = None,
+        max_unreadable: float = 0.05,
+        classes: list[str] | None = None,
+        **kwargs,
     ) -> None:
-        self.paths, self.y, self.read, self.random_crop = paths, y, read, random_crop
+        super().__init__(**kwargs)
+        if image_size < 1 or not 0 < min_area <= 1:
+            raise ValueError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
+        if not 0 <= max_unreadable <= 1:
+            raise ValueError(f"max_unreadable {max_unreadable} must be a share of the images")
+        if start_size is not None and not 0 < start_size <= image_size:
+            raise ValueError(f"start_size {start_size} must lie between 1 and image_size {image_size}")
+        if cache is not None and cache < 1:
+            raise ValueError(f"cache {cache} must be a positive number of pixels")
+        self.input_shape, self.start_size = (3, image_size, image_size), start_size
+        self.min_area, self.cache, self.max_unreadable = min_area, cache, max_unreadable
+        self.policies = [t for t in self.augment if isinstance(t, Policy)]
+        self.augment = [t for t in self.augment if not isinstance(t, Policy)]
+        self.given_classes = classes
+        self.setup_classes()
 
-    def __len__(self) -> int:
-        return len(self.paths)
+    @classmethod
+    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+        names = arguments["classes"] or class_folders(Path(arguments["root"]) / "train")
+        size = arguments["image_size"]
+        return len(names) or cls.num_classes, (3, size, size)
 
-    def __getitems__(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """A batch: the centres for indices (N,), random crops for (N, 2) of an index and a seed each."""
-        if samples.ndim == 1:
-            return self.read([self.paths[i] for i in samples.tolist()]), self.y[samples]
-        crops = [self.random_crop(self.paths[i], seed) for i, seed in samples.tolist()]
-        return torch.stack(crops), self.y[samples[:, 0]]
+    @property
+    def found(self) -> dict[str, Any]:
+        return {"classes": self.classes}
+
+    def prepare_data(self) -> None:
+        if self.cache is None:
+            extract_imagenet(self.root)
+
+    def setup(self, stage: str) -> None:
+        self.setup_classes()
+        if stage == "fit" and self.cache is None and (self.root / "val").is_dir():
+            self.check_classes("val", class_folders(self.root / "val"))  # before a week of training, not after
+        super().setup(stage)
+
+    def setup_classes(self) -> None:
+        """Find the classes, unless they are still in the official archive."""
+        self.classes = self.given_classes or find_classes(self.root, self.cache)
+        self.num_classes = len(self.classes) or type(self).num_classes
+        self.class_names = class_words(self.root, self.classes)
+
+    # ---------------------------------------------------------------- images
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.root / f"prepared-{self.cache}"
+
+    def load(self, train: bool) -> EncodedImages:
+        split = "train" if train else "val"
+        if self.cache is None:
+            folder = self.root / split
+            self.check_classes(split, class_folders(folder))
+            names, y = find_images(folder, self.classes)
+            return EncodedImages(Files(folder, names), y, self.crops, self.max_unreadable)
+        files = Prepared(self.cache_folder, split)
+        self.check_classes(split, files.class_folders())
+        return EncodedImages(files, files.classes(self.classes), self.crops, self.max_unreadable)
+
+    def check_classes(self, split: str, found: list[str]) -> None:
+        """Raise ValueError if a split has other classes than the run."""
+        if odd := sorted(set(found) ^ set(self.classes)):
+            where = f"{self.root / split} lacks" if odd[0] in self.classes else f"only {self.root / split} has"
+            raise ValueError(f"the splits have different classes: {where} {odd[0]}" + f" ({len(odd)} differ)")
+
+    @property
+    def crops(self) -> Crops:
+        return Crops(self.input_shape[1], self.min_area, self.policies)
+
+    def reader(self) -> Callable[[list[Path]], Tensor]:
+        return self.crops.centres
+
+    def train_size(self, epoch: int) -> int:
+        """Height and width of the training crops of an epoch."""
+        size = self.input_shape[1]
+        if self.start_size is None:
+            return size
+        epochs = self.trainer.max_epochs
+        if not epochs or epochs < 1:
+            raise ValueError("--data.start_size grows over the run's epochs: give --trainer.max_epochs")
+        grown = self.start_size + (size - self.start_size) * epoch / max(epochs - 1, 1)
+        return min(max(round(grown / 32) * 32, self.start_size), size)
+
+    def sample_size(self) -> Callable[[int], int]:
+        return self.train_size
+
+    # ---------------------------------------------------------------- the cache
+
+    def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
+        """Make the cache; gives the split, the images done and to do, and messages of those that cannot be read."""
+        if self.cache is None:
+            raise ValueError("prepare makes images of a short side in pixels: give it, such as --data.cache 256")
+        extract_imagenet(self.root)
+        self.setup_classes()
+        for split in ("train", "val"):
+            folder = self.root / split
+            self.check_classes(split, class_folders(folder))
+            names, _ = find_images(folder, self.classes)
+            done, files = 0, Files(folder, names)
+            for index in prepare(self.cache_folder, split, files, self.cache, self.num_workers):
+                done += len(index["names"]) + len(index["unreadable"])
+                yield split, done, len(names), index["unreadable"]
 
 
-def decode(path: Path) -> Tensor:
-    """uint8 RGB image (3, H, W)."""
-    return to_tensor(open_image(path, "RGB"))
+def find_classes(root: Path, cache: int | None) -> list[str]:
+    """Names of the folders of classes in order; none while they are in the official archive.
 
-
-def crop_box(height: int, width: int, min_area: float, generator: Generator) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a crop with ``min_area`` to all of the area and a ratio of 3/4 to 4/3.
-
-    As torchvision's ``RandomResizedCrop``: ten tries, then the largest centre with such a ratio.
+    Raises:
+        ValueError: There are none.
     """
-    low, high = 3 / 4, 4 / 3
-    areas, ratios, tops, lefts = torch.rand(4, 10, generator=generator, dtype=torch.float64).tolist()
-    for area, ratio, top, left in zip(areas, ratios, tops, lefts, strict=True):
-        target = height * width * (min_area + (1 - min_area) * area)
-        aspect = low * (high / low) ** ratio
-        w, h = round((target * aspect) ** 0.5), round((target / aspect) ** 0.5)
-        if 0 < w <= width and 0 < h <= height:
-            return int(top * (height - h + 1)), int(left * (width - w + 1)), h, w
-    w = min(width, round(height * high))
-    h = min(height, round(w / low)) if w == width else height
-    return (height - h) // 2, (width - w) // 2, h, w
+    if root.is_file():
+        raise ValueError(f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and val/")
+    folder, cached = root / "train", root / f"prepared-{cache}"
+    if names := class_folders(folder):
+        return names
+    if cache is not None and cached.exists():
+        return Prepared(cached, "train").class_folders()
+    if has_archive(root, "train"):
+        return []
+    packed = [p.name for p in root.glob("train.*") if p.is_file()]
+    hint = f"unpack {packed[0]} there" if packed else "give --data.root a folder with train/ and val/"
+    raise ValueError(f"{folder} holds no folder for each class: {hint}")

@@ -91,14 +91,21 @@ class TrainBatches(Sampler):
         seed: With the epoch it determines the permutation.
         rank: Which slice of each global batch to take.
         world_size: Number of slices.
-        seeded: Give batches (B, 2) of an index and a seed for each sample, in place of the indices (B,).
+        size: Of the images of an epoch; with it batches are rows (B, 3) of an index, a seed and that size for each
+            sample, in place of the indices (B,).
     """
 
     def __init__(
-        self, indices: Tensor, batch_size: int, seed: int, rank: int, world_size: int, seeded: bool = False
+        self,
+        indices: Tensor,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        size: Callable[[int], int] | None = None,
     ) -> None:
         self.indices, self.batch_size, self.seed = indices, batch_size, seed
-        self.rank, self.world_size, self.seeded = rank, world_size, seeded
+        self.rank, self.world_size, self.size = rank, world_size, size
         self.epoch = self.start = 0
 
     @property
@@ -115,8 +122,9 @@ class TrainBatches(Sampler):
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
         order = self.indices[torch.randperm(len(self.indices), generator=generator)]
-        if self.seeded:
-            order = torch.stack([order, torch.randint(2**62, order.shape, generator=generator)], 1)
+        if self.size:
+            seeds = torch.randint(2**62, order.shape, generator=generator)
+            order = torch.stack([order, seeds, torch.full_like(order, self.size(self.epoch))], 1)
         shape = (len(self), self.world_size, self.batch_size // self.world_size, *order.shape[1:])
         batches = order[: len(self) * self.batch_size].view(shape)
         return iter(batches[self.start :, self.rank].unbind())
@@ -140,6 +148,13 @@ class EvalBatches(Sampler):
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self.batches)
+
+
+class EvalLoader(DataLoader):
+    """A DataLoader that leaves out batches of which no sample could be read."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        return (batch for batch in super().__iter__() if len(batch[1]))
 
 
 class TrainLoader(DataLoader):

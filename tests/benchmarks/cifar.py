@@ -1,0 +1,92 @@
+"""How fast CIFAR-10 reaches the network, against torchvision's per-image pipeline.
+
+    python -m tests.benchmarks.cifar --root DIR [--seconds 4] [--out cifar.json]
+
+Both give normalised batches of 512 after a padded random crop and a random flip, in one process: the datamodule by its own
+loader and transfer hook, torchvision by `CIFAR10` with PIL images and a `DataLoader` of 0 workers. They take turns.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from project.data import CIFAR10
+from project.data.augment import Crop, Flip
+
+BATCH = 512
+
+
+def ours(root: str) -> Iterator[torch.Tensor]:
+    """Batches of the datamodule without end, as a Trainer would get them."""
+    data = CIFAR10(root=root, batch_size=BATCH, augment=[Crop(4), Flip()])
+    data.trainer = SimpleNamespace(
+        world_size=1, global_rank=0, training=True, fit_loop=SimpleNamespace(total_batch_idx=0)
+    )  # type: ignore[assignment]
+    data.prepare_data()
+    data.setup("fit")
+    loader, cpu = data.train_dataloader(), torch.device("cpu")
+    while True:
+        for batch in loader:
+            x, _ = data.on_after_batch_transfer(data.transfer_batch_to_device(batch, cpu, 0), 0)
+            data.trainer.fit_loop.total_batch_idx += 1
+            yield x
+
+
+def torchvisions(root: str) -> Iterator[torch.Tensor]:
+    """The same the usual way."""
+    steps = [
+        transforms.RandomCrop(32, padding=4),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(CIFAR10.mean, CIFAR10.std),
+    ]
+    images = datasets.CIFAR10(root, transform=transforms.Compose(steps))
+    loader = DataLoader(images, batch_size=BATCH, shuffle=True, drop_last=True)
+    while True:
+        yield from (x for x, _ in loader)
+
+
+def rate(batches: Iterator[torch.Tensor], seconds: float) -> float:
+    """Images per second over at least so long."""
+    count, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        count += len(next(batches))
+    return count / elapsed
+
+
+def compare(pipelines: dict[str, Callable[[], float]], turns: int) -> dict[str, float]:
+    """Median images per second of each, taking turns after one that is not counted."""
+    found = [{name: measure() for name, measure in pipelines.items()} for _ in range(turns + 1)]
+    return {name: statistics.median(turn[name] for turn in found[1:]) for name in pipelines}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", required=True, help="folder that holds cifar-10-batches-py")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
+    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--out", type=Path, default=Path("cifar.json"))
+    options = parser.parse_args()
+    sources = {"ours": ours(options.root), "torchvision": torchvisions(options.root)}
+    rates = compare({k: partial(rate, s, options.seconds) for k, s in sources.items()}, options.turns)
+    result = {
+        **{f"{name}_images_per_s": round(value) for name, value in rates.items()},
+        "ratio": round(rates["ours"] / rates["torchvision"], 2),
+        "batch": BATCH,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+    }
+    for key, value in result.items():
+        print(f"{key:28} {value}")
+    options.out.write_text(json.dumps(result, indent=2))
