@@ -7,6 +7,8 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
   test       --run RUN          evaluate on the test set
   validate   --run RUN          evaluate on the validation set
   predict    --run RUN --images FILE_OR_FOLDER ...
+  check      [--config FILE]   what is wrong with data and model, in seconds
+  prepare    [--config FILE]   a cache of ImageNet's images in the size of --data.cache
   describe   --model NAME       the network's layers, output shapes, parameters and multiply-adds; needs no data
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.

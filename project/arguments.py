@@ -11,7 +11,8 @@ import yaml
 from project.run import Run, find_run
 
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
-COMMANDS = (*TRAINER_COMMANDS, "describe")
+PREFLIGHT_COMMANDS = ("describe", "check", "prepare")  # they need no Trainer
+COMMANDS = (*TRAINER_COMMANDS, *PREFLIGHT_COMMANDS)
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
@@ -65,14 +66,14 @@ def read_arguments(args: list[str]) -> Arguments:
     asks_help = any(name in given for name in ("help", "h"))
     if run:
         options.insert(0, ("config", str(run.config)))
-    elif command not in ("fit", "describe") and not asks_help:
+    elif command not in ("fit", *PREFLIGHT_COMMANDS) and not asks_help:
         raise ValueError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
     elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
         options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:
         options.insert(0, ("config", str(DEFAULT_CONFIG)))
     useless = {
-        "checkpoint": command in ("fit", "describe") and "a run goes on from its last checkpoint",
+        "checkpoint": command in ("fit", *PREFLIGHT_COMMANDS) and "a run goes on from its last checkpoint",
         "model.weights": run and "the run's checkpoint has all of them",
         "model.init_args.weights": run and "the run's checkpoint has all of them",
         "images": command != "predict" and "only predict takes it",
@@ -88,7 +89,7 @@ def read_arguments(args: list[str]) -> Arguments:
     experiments = [config.stem for config in configs if config.parent.name != "with"]
     names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
     experiment = run.experiment if run else (experiments or ["_".join(names)])[-1]
-    parsed_as = "fit" if command == "describe" else command
+    parsed_as = "fit" if command in PREFLIGHT_COMMANDS else command
     return Arguments(command, run, experiment, [parsed_as, *flags(forget_replaced(options))])
 
 

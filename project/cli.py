@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -22,13 +22,13 @@ from project import callbacks, figures
 from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO
 from project.data import ImageDataModule
-from project.describe import build, print_layers
 from project.errors import one_line
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
 from project.optim import Schedule
 from project.predict import find_images, write_predictions
+from project.preflight import preflight
 from project.run import new_run, record_test
 from project.startup import quieten, spare_driver_calls
 from project.summary import print_summary
@@ -136,6 +136,8 @@ class CLI(LightningCLI):
             observers.append(callbacks.ProgressBar())
         if command != "fit":
             config["enable_checkpointing"] = False
+            # The weights of a checkpoint are averaged already.
+            config["callbacks"] = [c for c in config["callbacks"] or [] if not isinstance(c, WeightAveraging)]
         else:
             observers.append(callbacks.Record(self.run, self.saved_config()))
         if config["enable_checkpointing"] is not False:
@@ -150,6 +152,7 @@ class CLI(LightningCLI):
         """Everything that a later command on the run needs to build the same again."""
         text = self._parser(self.subcommand).dump(self.settings, skip_none=False, format="yaml")
         config = yaml.safe_load(text)
+        config["data"]["init_args"] |= self.datamodule.found
         return {key: value for key, value in config.items() if key not in NOT_OF_A_RUN}
 
     # ---------------------------------------------------------------- commands
@@ -170,7 +173,7 @@ class CLI(LightningCLI):
             for logger in self.trainer.loggers:
                 if isinstance(logger, WandB):
                     logger.summarise({f"best/{name}": value for name, value in self.result.items()})
-        print_summary(self.run, self.trainer, rows, then="test")
+        print_summary(self.run, self.trainer, rows, then="test" if best.exists() else None)
 
     def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         print_summary(self.run, self.trainer, self.evaluate("validate", self.checkpoint))
@@ -220,11 +223,11 @@ class CLI(LightningCLI):
             shutil.rmtree(self.run.folder, ignore_errors=True)
 
 
-class Describe(CLI):
-    """Builds nothing but the model, and prints its layers."""
+class Preflight(CLI):
+    """Runs a command that needs no Trainer."""
 
     def instantiate_classes(self) -> None:
-        print_layers(build(self.settings))
+        preflight(self.arguments, self.settings, lambda: self.parser.instantiate_classes(self.config)[self.subcommand])
 
     def _run_subcommand(self, subcommand: str) -> None:
         """There is nothing to run."""
@@ -244,7 +247,7 @@ def main(args: list[str] | None = None) -> CLI | None:
         return None
     try:
         arguments = read_arguments(words)
-        return (Describe if arguments.command == "describe" else CLI)(arguments)
+        return (CLI if arguments.command in TRAINER_COMMANDS else Preflight)(arguments)
     except callbacks.Interrupted as stop:
         message, status = f"interrupted, everything is saved: python -m project fit --run {stop}", 130
     except KeyboardInterrupt:

@@ -28,9 +28,10 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, making its folder."""
+    """Write a figure as PNG, making its folder, and free its memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+    figure.clear()
 
 
 def history(rows: list[dict[str, str]], title: str) -> Figure:
@@ -169,6 +170,19 @@ def feature_maps(image: Tensor, maps: dict[str, Tensor], title: str, most: int =
             a.imshow(channels[channel].numpy(), cmap="viridis")
             a.set_title(f"{channel}", fontsize=7, pad=2)
     figure.suptitle(f"{title} (of each layer the {most} channels that vary most)", fontsize=10)
+    return figure
+
+
+def image_grid(images: Tensor, names: list[str], title: str, columns: int = 8) -> Figure:
+    """Images (N, C, H, W) in [0, 1] with a caption each."""
+    rows = -(-len(images) // columns)
+    figure, axes = new_figure(1.4 * columns, 1.6 * rows + 0.5, rows=rows, columns=columns)
+    for a in axes:
+        a.set_axis_off()
+    for a, image, name in zip(axes, images, names, strict=False):
+        show(a, image)
+        a.set_title(name[:18], fontsize=8)
+    figure.suptitle(title)
     return figure
 
 

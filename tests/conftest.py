@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from project.arguments import DEFAULT_CONFIG
 from project.cli import CLI, main
 from project.run import Run, find_run
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
+    torch.set_num_threads(1)
 
 # A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
 DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
@@ -124,6 +129,20 @@ def cifar_root(cifar_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             sums = [[name, hashlib.md5((folder / name).read_bytes()).hexdigest()] for name in names]
             monkeypatch.setattr(kind, listed, sums)
     return cifar_files
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarray) -> Path:
+    """A folder like ImageNet's of three classes, with 10 + 4 JPEGs each of 96 x 72 pixels and other shapes."""
+    root = tmp_path_factory.mktemp("image folders")
+    sizes = [(96, 72), (40, 120), (64, 64)]
+    for k, name in enumerate(["n01", "n02", "n03"]):
+        for split, start, count in (("train", 0, 10), ("val", 10, 4)):
+            (root / split / name).mkdir(parents=True)
+            for i in range(start, start + count):
+                image = Image.fromarray(photographs[40 * k + i].transpose(1, 2, 0)).resize(sizes[i % 3])
+                image.save(root / split / name / f"{i}.JPEG")
+    return root
 
 
 @pytest.fixture

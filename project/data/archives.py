@@ -120,8 +120,8 @@ def reading(path: Path, what: str) -> Iterator[IO[bytes]]:
 def class_words(root: Path, wnids: list[str]) -> list[str]:
     """English names of classes that are named by their WordNet IDs; the given names where those are unknown.
 
-    They are those of Kaggle's ``LOC_synset_mapping.txt`` in ``root``, else the official devkit's, else torchvision's if all
-    of ImageNet's classes are there.
+    They come from Kaggle's ``LOC_synset_mapping.txt`` in ``root``, else from the official devkit, else from torchvision
+    if all of ImageNet's classes are there.
     """
     from torchvision.datasets import imagenet
     from torchvision.models import ResNet18_Weights

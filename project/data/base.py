@@ -79,6 +79,7 @@ class ImageDataModule(L.LightningDataModule):
         self.batch_size, self.num_workers, self.augment, self.mix = batch_size, num_workers, augment or [], mix
         self.val_size, self.split_seed = val_size, split_seed
         self.seed = torch.initial_seed()  # what seed_everything was given
+        self.policies: list[Augmentation] = []  # of `augment`, those that workers apply
         self._statistics = torch.empty(0)
         self.images: list[Path] = []  # what predict looks at
 
@@ -86,6 +87,11 @@ class ImageDataModule(L.LightningDataModule):
     def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         """Number of classes and input shape of an instance with these constructor arguments, without its files."""
         return cls.num_classes, cls.input_shape
+
+    @property
+    def integrity(self) -> str:
+        """How the files are known to be whole."""
+        return "there is nothing to compare with"
 
     @property
     def found(self) -> dict[str, Any]:
@@ -112,8 +118,17 @@ class ImageDataModule(L.LightningDataModule):
 
     # ---------------------------------------------------------------- loaders
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Rank of this process, and number of devices; (0, 1) without a Trainer."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def train_batches(self, batch_size: int) -> TrainBatches:
+        """Which samples make up which training batch of this process."""
+        return TrainBatches(self.train_indices, batch_size, self.seed, *self.place, self.sample_size())
+
     def train_dataloader(self) -> DataLoader:
-        devices = self.trainer.world_size
+        _, devices = self.place
         if self.batch_size > len(self.train_indices):
             raise ValueError(
                 f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: "
@@ -125,10 +140,7 @@ class ImageDataModule(L.LightningDataModule):
                 f"give a multiple of {devices}"
             )
         log.info(f"global batch {self.batch_size} = {devices} device(s) x {self.batch_size // devices}")
-        batches = TrainBatches(
-            self.train_indices, self.batch_size, self.seed, self.trainer.global_rank, devices, self.sample_size()
-        )
-        return self.loader(self.train_set, batches, TrainLoader)
+        return self.loader(self.train_set, self.train_batches(self.batch_size), TrainLoader)
 
     def val_dataloader(self) -> DataLoader:
         return self.eval_loader(self.train_set, self.val_indices)
@@ -144,7 +156,7 @@ class ImageDataModule(L.LightningDataModule):
         return None
 
     def eval_loader(self, dataset: Dataset, indices: Tensor) -> DataLoader:
-        batches = EvalBatches(indices, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
+        batches = EvalBatches(indices, self.batch_size, *self.place)
         return self.loader(dataset, batches, EvalLoader)
 
     def loader(self, dataset: Dataset, batches: TrainBatches | EvalBatches, kind: type[DataLoader]) -> DataLoader:
@@ -167,19 +179,23 @@ class ImageDataModule(L.LightningDataModule):
         return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        x, y = batch
+        training = self.trainer is not None and self.trainer.training
+        return self.to_input(*batch, step=self.trainer.fit_loop.total_batch_idx if training else None)
+
+    def to_input(self, x: Tensor, y: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:
+        """What the network gets of uint8 images (N, C, H, W) and classes (N,); augmented if a step is given."""
         x = x.float()
-        if (self.augment or self.mix) and self.trainer.training:
-            x, y = self.augmented(x, y, self.trainer.fit_loop.total_batch_idx, self.trainer.global_rank)
+        if (self.augment or self.mix) and step is not None:
+            x, y = self.augmented(x, y, step)
         mean, std = self.statistics(x.device)
         return x.sub_(mean).div_(std), y
 
-    def augmented(self, x: Tensor, y: Tensor, step: int, rank: int) -> tuple[Tensor, Tensor]:
+    def augmented(self, x: Tensor, y: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Random transforms of images (N, C, H, W) in [0, 255], determined by (seed, step, rank).
 
         Mixed targets are class probabilities (N, num_classes).
         """
-        generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, rank))
+        generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, self.place[0]))
         for transform in self.augment:
             x, y = transform(x, y, generator)
         if self.mix:

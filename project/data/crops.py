@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from project.data.augment import Augmentation
 from project.data.images import Box, UnreadableImage, crop, decode
-from project.data.policies import Policy
 
 
 class Crops:
@@ -19,7 +19,7 @@ class Crops:
         policies: Transforms of random parts, in order.
     """
 
-    def __init__(self, side: int, min_area: float, policies: Sequence[Policy]) -> None:
+    def __init__(self, side: int, min_area: float, policies: Sequence[Augmentation]) -> None:
         self.side, self.min_area, self.policies = side, min_area, policies
 
     def __call__(self, data: bytes, seed: int | None = None, side: int = 0) -> Tensor:
@@ -32,13 +32,17 @@ class Crops:
             return self.centre(data)
         generator = Generator().manual_seed(seed)
         draws = torch.rand(4, 10, generator=generator, dtype=torch.float64).tolist()
-        x = crop(data, lambda height, width: random_box(height, width, self.min_area, draws), side)
+        x = self.part(data, draws, side)
         if self.policies:
             x = x[None].float()
             for policy in self.policies:
                 x, _ = policy(x, torch.empty(1), generator)
             x = x[0].round_().to(torch.uint8)
         return x
+
+    def part(self, data: bytes, draws: list[list[float]], side: int) -> Tensor:
+        """The random part for random numbers ``draws``, as in `random_box`."""
+        return crop(data, lambda height, width: random_box(height, width, self.min_area, draws), side)
 
     def centre(self, data: bytes) -> Tensor:
         """The middle of the image after its short side was resized to 8/7 of ``side``, as is usual for evaluation."""

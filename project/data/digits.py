@@ -18,6 +18,10 @@ class Digits(ImageDataModule):
     std = (0.3758,)
     class_names = tuple("0123456789")
 
+    @property
+    def integrity(self) -> str:
+        return "the installed scikit-learn's"
+
     def load(self, train: bool) -> TensorImages:
         from sklearn.datasets import load_digits
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import socket
+import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class DownloadedDataModule(ImageDataModule):
                 raise RuntimeError("--data.download is false")
             with contextlib.redirect_stdout(io.StringIO()), timeout(seconds=20):
                 self.fetch()
-        except (RuntimeError, OSError, EOFError) as error:
+        except (RuntimeError, OSError, EOFError, tarfile.TarError) as error:
             reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
             raise ValueError(
                 f"{type(self).__name__} is not in {self.folder} and could not be downloaded ({reason}): put "

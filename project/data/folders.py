@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -48,10 +48,18 @@ def files_below(folder: str, above: tuple[tuple[int, int], ...] = ()) -> Iterato
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
-        if not entry.is_dir():
+        if not is_folder(entry):
             yield entry.path
         elif (entry.stat().st_dev, entry.stat().st_ino) not in above:
             yield from files_below(entry.path, above)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; not if it is a link that leads in a circle."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
@@ -99,6 +107,15 @@ class Files:
         return self.path(index).read_bytes()
 
 
+def stack(images: list[Tensor]) -> Tensor:
+    """Images (C, H, W) of one size as a batch (N, C, H, W) in the memory format that they are decoded in, NHWC."""
+    channels, height, width = images[0].shape
+    batch = torch.empty(len(images), height, width, channels, dtype=images[0].dtype).permute(0, 3, 1, 2)
+    for place, image in zip(batch, images, strict=True):
+        place.copy_(image)  # twenty times as fast as torch.stack
+    return batch
+
+
 class EncodedImages(Dataset):
     """Images that are decoded when they are needed; those that cannot be are named once, counted and skipped.
 
@@ -116,8 +133,10 @@ class EncodedImages(Dataset):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitems__(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+    def __getitems__(self, samples: Tensor) -> tuple[Any, Tensor]:
         """A batch for indices (N,), or for rows (N, 1 + M) of an index and M further arguments of `decode`.
+
+        Where `decode` gives something else than images, they are a list of it.
 
         Images that cannot be read are left out; of rows, which are for training, others of the batch fill up their
         places, so that every batch has its full size.
@@ -130,7 +149,9 @@ class EncodedImages(Dataset):
             raise ValueError(f"none of a batch's {len(rows)} images can be read, such as {self.files.path(rows[0][0])}")
         if training:
             good = list(itertools.islice(itertools.cycle(good), len(rows)))
-        x = torch.stack([image for image, _ in good]) if good else torch.empty(0)
+        x: Any = [image for image, _ in good]
+        if all(isinstance(image, Tensor) for image in x):
+            x = stack(x) if x else torch.empty(0)
         return x, self.y[[index for _, index in good]]
 
     def image(self, index: int, *arguments: int) -> Tensor | None:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from project.data.archives import class_words, extract_imagenet, has_archive
 from project.data.base import ImageDataModule
 from project.data.crops import Crops
 from project.data.folders import EncodedImages, Files, class_folders, find_images
+from project.data.gpu import LaterCrops, decode_on
 from project.data.policies import Policy
 from project.data.prepared import Prepared, prepare
 
@@ -19,14 +21,16 @@ class ImageNet(ImageDataModule):
 
     The official archives and devkit in ``root`` are extracted once. Classes are those found. Training images are random
     crops (Szegedy et al., 2015, section 6), to which the workers apply RandAugment and TrivialAugment; others have
-    their short side resized to 8/7 of ``image_size`` and their centre cropped. The official validation images are the test
-    set, and validation is held out of the training images.
+    their short side resized to 8/7 of ``image_size`` and their centre cropped. The official validation images are the
+    test set, and validation is held out of the training images.
 
     Args:
         image_size: Height and width of the crops in pixels.
         start_size: Of training crops in the first epoch; it grows evenly to ``image_size`` in the last, in steps of 32.
         min_area: Least share of a training image's area in its crop.
         cache: Read images of this short side, which ``python -m project prepare`` made; None for the original ones.
+        decode_on_gpu: Leave decoding training JPEGs to the device, where the processor is too slow; a damaged file is
+            then an error.
         max_unreadable: Share of a split's images that may be skipped because they cannot be read.
         classes: Names of the class folders in order; None for those found in ``root/train``.
     """
@@ -42,6 +46,7 @@ class ImageNet(ImageDataModule):
         start_size: int | None = None,
         min_area: float = 0.08,
         cache: int | None = None,
+        decode_on_gpu: bool = False,
         max_unreadable: float = 0.05,
         classes: list[str] | None = None,
         **kwargs,
@@ -57,8 +62,10 @@ class ImageNet(ImageDataModule):
             raise ValueError(f"cache {cache} must be a positive number of pixels")
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
         self.min_area, self.cache, self.max_unreadable = min_area, cache, max_unreadable
-        self.policies = [t for t in self.augment if isinstance(t, Policy)]
-        self.augment = [t for t in self.augment if not isinstance(t, Policy)]
+        self.decode_on_gpu = decode_on_gpu
+        if not decode_on_gpu:
+            self.policies = [t for t in self.augment if isinstance(t, Policy)]
+            self.augment = [t for t in self.augment if not isinstance(t, Policy)]
         self.given_classes = classes
         self.setup_classes()
 
@@ -67,6 +74,10 @@ class ImageNet(ImageDataModule):
         names = arguments["classes"] or class_folders(Path(arguments["root"]) / "train")
         size = arguments["image_size"]
         return len(names) or cls.num_classes, (3, size, size)
+
+    @property
+    def integrity(self) -> str:
+        return "none are published for folders; archives are compared with their MD5 when they are extracted"
 
     @property
     def found(self) -> dict[str, Any]:
@@ -113,7 +124,15 @@ class ImageNet(ImageDataModule):
 
     @property
     def crops(self) -> Crops:
-        return Crops(self.input_shape[1], self.min_area, self.policies)
+        kind = LaterCrops if self.decode_on_gpu else Crops
+        return kind(self.input_shape[1], self.min_area, self.policies)
+
+    def transfer_batch_to_device(
+        self, batch: tuple[Any, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        x = decode_on(device, x) if isinstance(x, list) else x
+        return super().transfer_batch_to_device((x, y), device, dataloader_idx)
 
     def reader(self) -> Callable[[list[Path]], Tensor]:
         return self.crops.centres

@@ -61,17 +61,38 @@ def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:
     Raises:
         ValueError: The content cannot be decoded.
     """
-    size, reduction = jpeg_size(data), 1
-    if size:
-        reduction = max(r for r in (1, 2, 4, 8) if r == 1 or min(choose(*size)[2:]) >= 2 * r * side)
+    size = jpeg_size(data)
+    reduction = reduced(min(choose(*size)[2:]), side) if size else 1
     image = decode(data, reduction)
-    height, width = size or image.shape[1:]
-    top, left, h, w = choose(height, width)
-    down, right = image.shape[1] / height, image.shape[2] / width  # 1 where nothing was reduced
-    top, bottom = round(top * down), round((top + h) * down)
-    left, right = round(left * right), round((left + w) * right)
-    part = image[None, :, top:bottom, left:right]
-    return F.interpolate(part, (side, side), mode="bilinear", antialias=True)[0]
+    return resize_part(image, choose(*(size or image.shape[1:])), reduction, (side, side))
+
+
+def reduced(pixels: int, needed: int) -> int:
+    """By what a JPEG's size can be divided in decoding so that twice the needed pixels are left: 1, 2, 4 or 8."""
+    return max((r for r in (2, 4, 8) if pixels >= 2 * r * needed), default=1)
+
+
+def resize_part(image: Tensor, box: Box, reduction: int, size: tuple[int, int]) -> Tensor:
+    """uint8 image (3, *size): a part of another that was decoded at 1/reduction of its size, with antialiasing.
+
+    Args:
+        image: uint8 (3, H, W).
+        box: The part, in pixels before the reduction.
+        reduction: See `decode`.
+        size: Height and width of the result.
+    """
+    top, left, height, width = box
+    if reduction == 1:
+        part = image[None, :, top : top + height, left : left + width]
+        part = part.contiguous(memory_format=torch.channels_last)  # its kernel is twice as fast as the other
+        return F.interpolate(part, size, mode="bilinear", antialias=True)[0]
+    from PIL import Image
+
+    edges = (left, top, left + width, top + height)
+    limits = (*image.shape[:0:-1], *image.shape[:0:-1])
+    inside = tuple(min(edge / reduction, limit) for edge, limit in zip(edges, limits, strict=True))
+    pixels = Image.fromarray(image.permute(1, 2, 0).numpy())  # the edges lie between pixels, which only Pillow can do
+    return to_tensor(pixels.resize(size[::-1], Image.Resampling.BILINEAR, box=inside))
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from project.data.folders import Files
-from project.data.images import decode, jpeg_size
+from project.data.images import decode, jpeg_size, reduced, resize_part
 
 SHARD = 1000  # images in a file
-QUALITY = 90  # of the JPEGs
+QUALITY = 95  # of the JPEGs
 Progress = Callable[[int, int], None]
 
 
@@ -30,13 +29,13 @@ def shrink(data: bytes, short_side: int) -> bytes:
     from simplejpeg import encode_jpeg
 
     size = jpeg_size(data)
-    reduction = max((r for r in (1, 2, 4, 8) if size and min(size) >= 2 * r * short_side), default=1)
+    reduction = reduced(min(size), short_side) if size else 1
     image = decode(data, reduction)
-    height, width = image.shape[1:]
+    height, width = size or image.shape[1:]
     scale = short_side / min(height, width)
     if scale < 1:
         shape = (max(round(height * scale), short_side), max(round(width * scale), short_side))
-        image = F.interpolate(image[None], shape, mode="bilinear", antialias=True)[0]
+        image = resize_part(image, (0, 0, height, width), reduction, shape)
     elif size:
         return data
     pixels = image.permute(1, 2, 0).contiguous().numpy()
@@ -92,6 +91,8 @@ def prepare(folder: Path, split: str, files: Files, short_side: int, num_workers
     folder.mkdir(parents=True, exist_ok=True)
     shards = Shards(folder, split, files, short_side)
     yield from DataLoader(shards, batch_size=None, num_workers=num_workers)
+    for partial in folder.glob(f"{split}-*.partial"):  # of processes that were killed
+        partial.unlink(missing_ok=True)
     write(folder / f"{split}.json", json.dumps({"images": len(files), "shards": len(shards)}).encode())
 
 
@@ -169,5 +170,8 @@ def write(path: Path, data: bytes | bytearray) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except FileNotFoundError:  # another process has made everything, and removed it
+        if not path.exists():
+            raise
     finally:
         partial.unlink(missing_ok=True)

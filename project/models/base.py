@@ -39,6 +39,7 @@ class ImageClassifier(Network):
         freeze: ``trunk`` trains the heads alone: everything before them keeps its weights and statistics.
         compile: Compile the training loss with ``torch.compile``.
         channels_last: Store images and kernels as (N, H, W, C), for which convolutions are fastest on GPUs.
+        flip_average: Evaluate and predict by the mean of the logits of an image and of its mirror image.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ImageClassifier(Network):
         freeze: Literal["none", "trunk"] = "none",
         compile: bool = False,
         channels_last: bool = False,
+        flip_average: bool = False,
     ) -> None:
         super().__init__(num_classes, input_shape, weights, freeze)
         if not 0 <= label_smoothing < 1 or l1 < 0:
@@ -63,7 +65,7 @@ class ImageClassifier(Network):
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
         self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
         self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
-        self.compile_loss, self.channels_last = compile, channels_last
+        self.compile_loss, self.channels_last, self.flip_average = compile, channels_last, flip_average
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
         for name, k in {"acc": 1, "acc5": 5}.items():
             if k == 1 or num_classes > 10:
@@ -176,11 +178,16 @@ class ImageClassifier(Network):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Logits; the loss is the bare criterion, without label smoothing and L1."""
         x, y = batch
-        logits = self(x)
+        logits = self.judged(x)
         self.eval_metrics["loss"].update(CRITERIA[self.criterion](logits, y), len(y))
         for name in self.eval_metrics.keys() - {"loss"}:
             self.eval_metrics[name].update(logits, y)
         return logits
+
+    def judged(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) for evaluation."""
+        logits: Tensor = self(x)
+        return (logits + self(x.flip(3))) / 2 if self.flip_average else logits
 
     def on_validation_epoch_end(self) -> None:
         self.log_evaluation("val")
@@ -203,7 +210,7 @@ class ImageClassifier(Network):
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Class probabilities (N, num_classes)."""
-        return self(batch[0]).softmax(1)
+        return self.judged(batch[0]).softmax(1)
 
     # ---------------------------------------------------------------- checkpoints
 

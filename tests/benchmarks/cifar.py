@@ -1,9 +1,9 @@
 """How fast CIFAR-10 reaches the network, against torchvision's per-image pipeline.
 
-    python -m tests.benchmarks.cifar --root DIR [--seconds 4] [--out cifar.json]
+    python -m tests.benchmarks.cifar --root DIR [--turns 8] [--out cifar.json]
 
-Both give normalised batches of 512 after a padded random crop and a random flip, in one process: the datamodule by its own
-loader and transfer hook, torchvision by `CIFAR10` with PIL images and a `DataLoader` of 0 workers. They take turns.
+Both give normalised batches of 512 after a padded random crop and a random flip, in one process: the datamodule by its
+own loader and transfer hook, torchvision by `CIFAR10` with PIL images and a `DataLoader` of 0 workers. They take turns.
 """
 
 import argparse

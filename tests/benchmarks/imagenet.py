@@ -1,6 +1,6 @@
 """How fast training crops of photographs are made on one core, against the path of torchvision's references.
 
-    python -m tests.benchmarks.imagenet --images DIR [--seconds 4] [--out imagenet.json]
+    python -m tests.benchmarks.imagenet --images DIR [--turns 8] [--out imagenet.json]
 
 DIR holds a folder of JPEGs for each class. All give crops of 224 pixels with one thread and no workers: torchvision's
 references by Pillow, and `ImageNet` by its own training loader, from the same files and from a cache of 256 pixels that

@@ -1,0 +1,32 @@
+"""`python -m project check`: what is wrong with the data or the model, before it costs a week."""
+
+from pathlib import Path
+
+from project.check.card import Card
+from project.check.data import check_data
+from project.check.model import check_model
+from project.data import ImageDataModule
+from project.models import ImageClassifier
+
+
+def check(data: ImageDataModule, model: ImageClassifier, epochs: int, precision: str, picture: Path) -> None:
+    """Print a card of checks on the data, the model and both together.
+
+    The test set is opened, but only to compare its images with the others.
+
+    Args:
+        data: As configured; missing files are downloaded.
+        model: As configured; it is left as it is.
+        epochs: That a run would take, for the expected time; 0 if there is no end.
+        precision: As the Trainer's; with ``bf16`` in it the model's speed is measured so.
+        picture: Where to save a picture of augmented images.
+
+    Raises:
+        ValueError: Something is wrong; it is on the card.
+    """
+    card = Card(f"{type(data).__name__} and {type(model).__name__}")
+    check_data(card, data, picture)
+    check_model(card, data, model, epochs, "bf16" in precision)
+    card.print()
+    if wrong := card.wrong:
+        raise ValueError(f"check found {len(wrong)} problem(s): {', '.join(wrong)}; see the card above")

@@ -1,0 +1,114 @@
+"""`python -m project check`: what it finds, on data and models that are right and wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from project.cli import main
+from project.data import CIFAR10, MNIST, Digits
+from project.models import ImageClassifier
+from tests.conftest import DATA
+
+Checked = Callable[..., tuple[dict[str, str], str]]
+
+
+class Leaky(ImageClassifier):
+    """Normalises over the batch in evaluation too, and has a layer that does nothing."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.unused = nn.Linear(3, 3)
+        self.head = nn.Linear(self.input_shape[0] * self.input_shape[1] * self.input_shape[2], self.num_classes)
+        self.initialize()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(x.flatten(1))
+        return x - x.mean(0)
+
+
+class Shifted(Digits):
+    """With the wrong mean, and a test set out of the training set."""
+
+    mean = (0.5,)
+
+    def load(self, train: bool):
+        found = super().load(train)
+        if not train:
+            found.x[:50] = super().load(train=True).x[:50]
+        return found
+
+
+@pytest.fixture
+def checked(capsys: pytest.CaptureFixture[str]) -> Checked:
+    """Runs `check`: gives the verdict of each row, and all that was printed."""
+
+    def run(*args: str, status: int | None = None) -> tuple[dict[str, str], str]:
+        if status is None:
+            main(["check", *args])
+        else:
+            with pytest.raises(SystemExit) as stop:
+                main(["check", *args])
+            assert stop.value.code == status
+        said = capsys.readouterr()
+        cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in said.out.splitlines() if "│" in line]
+        return {name: verdict for name, verdict in cells if name}, said.out + said.err
+
+    return run
+
+
+def test_all_is_well_with_the_digits(checked: Checked) -> None:
+    verdicts, said = checked()
+    expected = ["files", "checksums", "classes", "splits", "mean and std", "picture", "loss at the start"]
+    assert list(verdicts) == [*expected, "one batch overfits", "gradients", "leaks", "images/s", "whole run"]
+    assert set(verdicts.values()) - {"note"} == {"ok"}
+    assert "1,797 images compared by hash: train, val and test have no image in common" in said
+    with Image.open("runs/digits/check.png") as picture:
+        assert picture.size[0] > 1000
+    assert not list(Path("runs/digits").glob("*/config.yaml"))  # it is no run
+
+
+def test_wrong_data_are_found(checked: Checked) -> None:
+    verdicts, said = checked("--model=MLP", f"--data={__name__}.Shifted", status=2)
+    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == ["splits", "mean and std"]
+    assert "images of test are in train too" in said
+    assert "error: check found 2 problem(s): splits, mean and std" in said
+
+
+def test_wrong_models_are_found(checked: Checked) -> None:
+    verdicts, said = checked(f"--model={__name__}.Leaky", "--data=Digits", status=2)
+    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == ["gradients", "leaks"]
+    assert "none reaches unused.weight, unused.bias" in said
+
+
+def test_what_cannot_learn_is_found(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)
+    verdicts, _ = checked(status=2)
+    assert verdicts["one batch overfits"] == "wrong"
+
+
+def test_files_that_cannot_be_read_are_listed(checked: Checked, folders: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = Path(shutil.copytree(folders, tmp_path / "folders"))
+    (root / "train" / "n02" / "bad.JPEG").write_bytes(b"no image")
+    args = ["--model=LeNet", "--data=ImageNet", f"--data.root={root}", "--data.image_size=32", "--data.batch_size=8"]
+    verdicts, said = checked(*args)
+    assert (verdicts["train images"], verdicts["test images"]) == ("note", "ok")
+    assert "1 of the 31 looked at cannot be read" in said
+    assert "bad.JPEG" in said
+    (root / "val" / "n01" / "copy.JPEG").write_bytes((root / "train" / "n01" / "3.JPEG").read_bytes())
+    verdicts, said = checked(*args, status=2)
+    assert verdicts["splits"] == "wrong"
+
+
+@pytest.mark.skipif(DATA is None, reason="needs the real MNIST and CIFAR-10: set PROJECT_DATA")
+@pytest.mark.parametrize("kind", [MNIST, CIFAR10])
+def test_statistics_are_those_of_the_real_files(kind: type[MNIST]) -> None:
+    data = kind(root=str(DATA), download=False)
+    x = data.load(train=True).x.double() / 255
+    assert tuple(round(v, 4) for v in x.mean((0, 2, 3)).tolist()) == data.mean
+    assert tuple(round(v, 4) for v in x.std((0, 2, 3), correction=0).tolist()) == data.std
