@@ -1,11 +1,15 @@
 """Tests go through the front door, `project.cli.main`, on small real data, without network, GPU or account."""
 
+import functools
 import hashlib
+import http.server
 import os
 import pickle
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,6 +26,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
 # A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
 DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+
+
+class Python2Pickler(pickle._Pickler):
+    """Writes text and bytes alike as Python 2's strings, as the published files of CIFAR have them."""
+
+    def save_string(self, value: str | bytes) -> None:
+        value = value.encode() if isinstance(value, str) else value
+        self.write(pickle.BINSTRING + struct.pack("<i", len(value)) + value)
+        self.memoize(value)
+
+    dispatch: ClassVar = {**pickle._Pickler.dispatch, str: save_string, bytes: save_string}
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +121,8 @@ def cifar_files(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarra
     data, classes = photographs.reshape(120, 3072), list(range(100)) + list(range(20))
 
     def write(path: str, part: slice, **labels: list[int]) -> None:
-        (root / path).write_bytes(pickle.dumps({"data": data[part], **labels}))
+        with (root / path).open("wb") as file:
+            Python2Pickler(file, protocol=2).dump({"data": data[part], **labels})
 
     for i in range(5):
         part = slice(20 * i, 20 * i + 20)
@@ -145,6 +161,27 @@ def folders(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarray) -
     return root
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which a server on this machine gives its files."""
+    folder = tmp_path_factory.mktemp("published")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    class QuietServer(http.server.ThreadingHTTPServer):
+        def handle_error(self, *args: object) -> None:  # a client that has heard enough
+            pass
+
+    with QuietServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{httpd.server_address[1]}"
+        httpd.shutdown()
+        thread.join()
+
+
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs a command line that must end with exit status 2 and one line on stderr, which it gives."""
@@ -154,8 +191,9 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             main(list(args))
         assert stop.value.code == 2
         # Lightning says the seed and we the batch before anything can be wrong.
-        said = ("Seed set to", "global batch", "W&B:", "Downloading:")
-        lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(said)]
+        said = ("Seed set to", "global batch", "W&B:", "Downloading:", "not downloaded from")
+        lines = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith(said)]
+        lines = [line for line in lines if "B/s]" not in line]  # the bars of downloads
         assert len(lines) == 1, lines
         assert lines[0].startswith("error: ")
         return lines[0]

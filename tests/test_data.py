@@ -1,5 +1,7 @@
 """Splits, batches and augmentation, against slow and plain code."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from PIL import Image
 
 from project.data import CIFAR10, CIFAR100, MNIST, Digits
 from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, derive_seed, stratified_split
+from tests.conftest import Python2Pickler
 
 
 def test_split_is_stratified_seeded_and_whole() -> None:
@@ -133,3 +136,31 @@ def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: n
         assert torch.equal(test.x, torch.from_numpy(photographs[100:]))
         assert train.y.tolist() == [k % classes for k in range(100)]
         assert len(set(data.class_names)) == data.num_classes == classes
+
+
+PEAK = "import resource; print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+FIT_ON_NOISE = f"""
+from torchvision.datasets import cifar
+from project.cli import main
+cifar.check_integrity = lambda path, md5: True
+main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_epochs=1", "--trainer.max_steps=50"])
+{PEAK}
+"""
+
+
+def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
+    """Files of CIFAR-10's size need 1.6 times their bytes at most, beside what importing torch and lightning takes."""
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        noise = {"data": generator.integers(256, size=(10_000, 3072), dtype=np.uint8), "labels": list(range(10)) * 1000}
+        with (folder / name).open("wb") as file:
+            Python2Pickler(file, protocol=2).dump(noise)
+
+    def peak(code: str) -> int:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout.rpartition("peak")[2])
+
+    assert peak(FIT_ON_NOISE) - peak(f"import torch, lightning; {PEAK}") < 1.6 * 60_000 * 3072

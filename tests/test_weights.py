@@ -1,10 +1,7 @@
 """Published weights and weights files: torchvision's own API against a server on this machine; what can go wrong."""
 
-import functools
 import hashlib
-import http.server
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,23 +18,6 @@ from tests.test_bad_input import Bomb
 Fit = Callable[..., CLI]
 Fails = Callable[..., str]
 RESNET_ON_MNIST = ["--model=ResNet", "--data=MNIST", "--data.batch_size=100", "--trainer.max_epochs=1"]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which a server on this machine gives its files."""
-    folder = tmp_path_factory.mktemp("published")
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{httpd.server_address[1]}"
-        httpd.shutdown()
-        thread.join()
 
 
 def randomised(network: nn.Module) -> nn.Module:

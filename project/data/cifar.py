@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from project.data.download import DownloadedDataModule, damaged
 from project.data.sampling import TensorImages
@@ -62,38 +63,47 @@ class CIFAR10(DownloadedDataModule):
         return [name for name, _ in self.published.train_list + self.published.test_list]
 
     def fetch(self) -> None:
+        from torchvision.datasets.utils import download_url
+
         errors = []
         for url in (*self.mirrors, self.published.url):
-            source = type(self.published.__name__, (self.published,), {"url": url})
             try:
-                source(self.root, download=True)  # it compares the MD5
-                return
-            except (RuntimeError, OSError, EOFError, tarfile.TarError) as error:
+                download_url(url, str(self.root), self.published.filename, self.published.tgz_md5)
+                break
+            except (RuntimeError, OSError) as error:
                 errors.append(f"{url}: {error}")
                 log.info(f"not downloaded from {errors[-1]}")
-        raise RuntimeError("; ".join(errors))
+        else:
+            raise RuntimeError("; ".join(errors))
+        with tarfile.open(self.root / self.published.filename) as tar:
+            tar.extractall(self.root, filter="data")  # no member leaves the folder
 
     @property
     def integrity(self) -> str:
         return f"MD5 of {len(self.file_names)} files as published"
 
     def load(self, train: bool) -> TensorImages:
+        files = self.published.train_list if train else self.published.test_list
+        x, y = self.read(*files[0])
+        if len(files) > 1:  # all have as many images; the whole set is in memory once, and one file beside it
+            size = len(x)
+            x = torch.cat([x, x.new_empty((len(files) - 1) * size, *x.shape[1:])])
+            for i, file in enumerate(files[1:], 1):
+                x[i * size : (i + 1) * size], labels = self.read(*file)
+                y += labels
+        return TensorImages(x, torch.tensor(y))
+
+    def read(self, name: str, md5: str) -> tuple[Tensor, list[int]]:
+        """Images (N, 3, 32, 32), uint8, and labels of a file."""
         from torchvision.datasets import cifar
 
-        files = self.published.train_list if train else self.published.test_list
-        x, y = torch.empty(0), []
-        for i, (name, md5) in enumerate(files):
-            path = self.folder / name
-            if not cifar.check_integrity(path, md5):  # only what is published is unpickled
-                raise damaged(path, "its MD5 is not the published one")
-            with path.open("rb") as file:
-                content = pickle.load(file, encoding="latin1")
-            part = torch.from_numpy(content["data"]).view(-1, 3, 32, 32)
-            if i == 0:  # all files have as many images, and the whole set is in memory only once
-                x = torch.empty(len(files) * len(part), 3, 32, 32, dtype=torch.uint8)
-            x[i * len(part) : (i + 1) * len(part)] = part
-            y += content[self.label_key]
-        return TensorImages(x, torch.tensor(y))
+        path = self.folder / name
+        if not cifar.check_integrity(path, md5):  # only what is published is unpickled
+            raise damaged(path, "its MD5 is not the published one")
+        with path.open("rb") as file:
+            content = pickle.load(file, encoding="bytes")  # Python 2's strings of pixels, without a copy
+        content = {key if isinstance(key, str) else key.decode(): value for key, value in content.items()}
+        return torch.from_numpy(content["data"]).view(-1, 3, 32, 32), content[self.label_key]
 
 
 class CIFAR100(CIFAR10):
