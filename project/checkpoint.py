@@ -1,13 +1,17 @@
 """Checkpoint and weights files: written atomically, and read as plain values and tensors only."""
 
 import contextlib
+import logging
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 PARTS = {"state_dict", "epoch", "global_step"}
 
@@ -17,6 +21,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write beside ``path`` and rename, so that a kill or a full disk leaves the previous file whole.
+
+        The last checkpoint becomes the previous one.
 
         Raises:
             OSError: The folder cannot be written to, or its disk is full.
@@ -29,6 +35,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
+            if path.name == "last.ckpt" and path.exists():
+                path.replace(path.with_name("previous.ckpt"))
             part.replace(path)
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             with contextlib.suppress(OSError):
@@ -40,13 +48,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
         return read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
 
 
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(
+    path: Path, map_location: Any = "cpu", advice: str = "give another --checkpoint, such as best, last or a file"
+) -> dict[str, Any]:
     """The checkpoint in the file ``path``, without running any code that it may contain.
 
     Raises:
         ValueError: It is missing, truncated, a pickle with objects in it, or no checkpoint of this project.
     """
-    advice = "give another --checkpoint, such as best, last or a file"
     checkpoint = read_safely(path, "checkpoint", advice, map_location)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
         raise ValueError(f"{path} is no checkpoint of this project (it lacks {', '.join(sorted(PARTS))}): {advice}")
@@ -78,9 +87,43 @@ def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -
     if not path.is_file():
         raise ValueError(f"there is no {what} file {path}: {advice}")
     try:
+        check_sums(path)
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading
         raise ValueError(f"cannot read the {what} {path} ({describe(error)}): {advice}") from None
+
+
+def check_sums(path: Path) -> None:
+    """Compare the CRC-32 of every part of a checkpoint, which PyTorch writes and does not look at.
+
+    Raises:
+        ValueError: One is wrong.
+    """
+    if zipfile.is_zipfile(path):  # PyTorch before 1.6 wrote a bare pickle
+        with zipfile.ZipFile(path) as archive:
+            if bad := archive.testzip():
+                raise ValueError(f"its part {bad} is damaged")
+
+
+def newest_good(paths: list[Path]) -> Path | None:
+    """The first of the checkpoints that can be read; damaged ones before it are named. None if there is no file.
+
+    Raises:
+        ValueError: There are files, and none can be read.
+    """
+    damage = []
+    for path in filter(Path.exists, paths):
+        try:
+            read_checkpoint(path, advice="start a new run, none of this one's checkpoints can be read")
+        except ValueError as error:
+            damage.append(error)
+            continue
+        if damage:
+            log.warning(f"{str(damage[0]).rpartition(': ')[0]}: going on from {path.name} instead")
+        return path
+    if damage:
+        raise damage[0]
+    return None
 
 
 def describe(error: Exception) -> str:

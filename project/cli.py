@@ -4,7 +4,6 @@ import os
 import shutil
 import sys
 import time
-from argparse import ArgumentError
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,15 @@ import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import project
 from project import callbacks, figures
 from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS, Arguments, read_arguments
-from project.checkpoint import SafeCheckpointIO
+from project.checkpoint import SafeCheckpointIO, newest_good
+from project.cluster import bound_waiting, cluster_plugins
 from project.data import ImageDataModule
-from project.errors import one_line
+from project.data.base import end_workers
+from project.ending import check_lost, end
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
@@ -57,6 +57,10 @@ class CLI(LightningCLI):
                 args=arguments.args,
             )
             failed = False
+        except RuntimeError as error:
+            if hasattr(self, "trainer"):
+                check_lost(error, self.trainer)
+            raise
         finally:
             self.close(failed)
 
@@ -91,7 +95,8 @@ class CLI(LightningCLI):
         parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
         best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
         parser.set_defaults({f"model_checkpoint.{key}": value for key, value in best.items()})
-        parser.add_class_arguments(WandB, "wandb", skip={"run"}, instantiate=False)
+        for kind, key in ((callbacks.LastCheckpoint, "last_checkpoint"), (WandB, "wandb")):
+            parser.add_class_arguments(kind, key, skip={"run"}, instantiate=False)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
@@ -113,7 +118,7 @@ class CLI(LightningCLI):
     def instantiate_classes(self) -> None:
         # A checkpoint that will be loaded has all weights: published ones need not be there again.
         run = self.arguments.run
-        follows = run and (self.subcommand != "fit" or run.checkpoint("last").exists())
+        follows = run and (self.subcommand != "fit" or any(path.exists() for path in run.to_resume))
         with weights_superseded() if follows else nullcontext():
             super().instantiate_classes()
 
@@ -123,7 +128,7 @@ class CLI(LightningCLI):
         self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment)
         config = {**self._get(self.config_init, "trainer"), "default_root_dir": str(self.run.folder)}
         config["profiler"] = config["profiler"] or callbacks.NoProfiler()
-        config["plugins"] = [*(config["plugins"] or []), SafeCheckpointIO()]
+        config["plugins"] = [*(config["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
         if config["logger"] in (None, True):
             config["logger"] = [MetricsCSV(self.run)] if command in ("fit", "test") else []
             mode = resolve_mode(settings.wandb.mode) if command != "predict" else "disabled"
@@ -145,8 +150,10 @@ class CLI(LightningCLI):
             best.dirpath = str(self.run.checkpoints)
             if not (settings.model_checkpoint.every_n_train_steps or settings.model_checkpoint.train_time_interval):
                 best.on_train_batch_end = None  # it would only find out at every step that it has nothing to do
-            observers += [best, callbacks.LastCheckpoint(self.run)]
-        return self._instantiate_trainer(config, observers)
+            observers += [best, callbacks.LastCheckpoint(self.run, **settings.last_checkpoint)]
+        trainer = self._instantiate_trainer(config, observers)
+        bound_waiting(trainer)
+        return trainer
 
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""
@@ -158,11 +165,10 @@ class CLI(LightningCLI):
     # ---------------------------------------------------------------- commands
 
     def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
-        last, best = self.run.checkpoint("last"), self.run.checkpoint("best")
-        resume = str(last) if self.arguments.run and last.exists() else None
+        best, resume = self.run.checkpoint("best"), newest_good(self.run.to_resume)
         callbacks.skip_empty_hooks(self.trainer, model)
         start = time.monotonic()
-        self.trainer.fit(model, datamodule=datamodule, ckpt_path=resume, weights_only=True)
+        self.trainer.fit(model, datamodule=datamodule, ckpt_path=resume and str(resume), weights_only=True)
         trained = f"{self.trainer.current_epoch} epochs, {self.trainer.global_step} steps"
         if resume and self.trainer.global_step == model.loaded_step:
             rows = {"trained": f"{trained} before: complete, so nothing was done (raise --trainer.max_epochs)"}
@@ -214,7 +220,9 @@ class CLI(LightningCLI):
         return {command: f"{values} ({checkpoint.name}, step {self.model.loaded_step})"}
 
     def close(self, failed: bool) -> None:
-        """End the loggers, and leave no folder of a new run that never began."""
+        """End loggers and workers, and leave no folder of a new run that never began."""
+        if failed:
+            end_workers()
         for logger in self.trainer.loggers if hasattr(self, "trainer") else []:
             if isinstance(logger, WandB):
                 logger.close(exit_code=int(failed))
@@ -236,7 +244,7 @@ class Preflight(CLI):
 def main(args: list[str] | None = None) -> CLI | None:
     """Run a command line, ``sys.argv`` by default.
 
-    An error of the user ends in one line on stderr and exit status 2, Ctrl-C with the run saved in 130.
+    `project.ending.end` has the exit statuses: an error of the user ends in one line on stderr and status 2.
     With the environment variable PROJECT_TRACEBACK set, errors show their traceback.
     """
     words = sys.argv[1:] if args is None else args
@@ -248,13 +256,5 @@ def main(args: list[str] | None = None) -> CLI | None:
     try:
         arguments = read_arguments(words)
         return (CLI if arguments.command in TRAINER_COMMANDS else Preflight)(arguments)
-    except callbacks.Interrupted as stop:
-        message, status = f"interrupted, everything is saved: python -m project fit --run {stop}", 130
-    except KeyboardInterrupt:
-        message, status = "interrupted outside of training; what was saved before is there", 130
-    except (ValueError, OSError, ArgumentError, MisconfigurationException) as error:
-        if "PROJECT_TRACEBACK" in os.environ:
-            raise
-        message, status = f"error: {one_line(error)}", 2
-    print(message, file=sys.stderr)
-    sys.exit(status)
+    except (Exception, KeyboardInterrupt) as error:
+        end(error)

@@ -5,7 +5,7 @@ counts no steps, so neither epochs, batch size nor the number of GPUs edits it, 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -40,6 +40,23 @@ def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
                 and not (group["foreach"] or group["differentiable"])
             ):
                 group["fused"] = True
+
+
+class Uncopied:
+    """A function that copies of its owner share.
+
+    What jsonargparse gives for a callable holds the parser, and through it the Trainer and its processes, none of which
+    can be copied; weight averaging copies the whole module.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __deepcopy__(self, memo: dict) -> "Uncopied":
+        return self
 
 
 class Schedule:

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,11 @@ class Run:
     def predictions(self) -> Path:
         return self.folder / "predictions.csv"
 
+    @property
+    def to_resume(self) -> list[Path]:
+        """Checkpoints that the run can go on from, the newest first."""
+        return [self.checkpoints / f"{name}.ckpt" for name in ("last", "previous", "best")]
+
     def checkpoint(self, which: str) -> Path:
         """The file of ``best`` or ``last``, or of a path."""
         return self.checkpoints / f"{which}.ckpt" if which in ("best", "last") else Path(which).absolute()
@@ -80,17 +85,15 @@ def new_run(runs_dir: Path, experiment: str) -> Run:
     Raises:
         ValueError: The folder cannot be made.
     """
-    parent = os.environ.get("PROJECT_RUN_FOLDER") if "LOCAL_RANK" in os.environ else None
-    if parent:  # Lightning started this process for another device of the same run
-        return Run(Path(parent))
-    job = os.environ.get("SLURM_JOB_ID") or os.environ.get("TORCHELASTIC_RUN_ID", "none")
-    name = job if job != "none" else f"{datetime.now():%Y%m%d-%H%M%S}"
-    folder = runs_dir.absolute() / experiment / name
+    if is_launched_child():
+        return Run(Path(os.environ["PROJECT_RUN_FOLDER"]))
+    name, job = f"{datetime.now():%Y%m%d-%H%M%S}", job_name()
+    folder = runs_dir.absolute() / experiment / (job or name)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1000):  # two runs may start in the same second
             try:
-                folder.mkdir(exist_ok=job != "none")
+                folder.mkdir(exist_ok=job is not None)
                 break
             except FileExistsError:
                 folder = folder.with_name(f"{name}-{attempt}")
@@ -98,6 +101,40 @@ def new_run(runs_dir: Path, experiment: str) -> Run:
         raise ValueError(f"cannot make the run's folder {folder} ({error.strerror}): give another --runs_dir") from None
     os.environ["PROJECT_RUN_FOLDER"] = str(folder)
     return Run(folder)
+
+
+def is_launched_child() -> bool:
+    """Whether Lightning started this process for another device of its parent's run."""
+    return "PROJECT_RUN_FOLDER" in os.environ and os.environ.get("LOCAL_RANK", "0") != "0" and not launcher()
+
+
+def launcher() -> str | None:
+    """What started this process as one of several: ``srun`` or ``torchrun``."""
+    if "SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ:
+        return "srun"
+    return "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else None
+
+
+def job_name() -> str | None:
+    """What all processes of a Slurm or torchrun job call their run, also when the job is started again."""
+    if launcher() == "srun":
+        job, step = os.environ["SLURM_JOB_ID"], os.environ["SLURM_STEP_ID"]
+        return job if step == "0" else f"{job}.{step}"
+    if launcher() == "torchrun":
+        name = os.environ["TORCHELASTIC_RUN_ID"]
+        return name if name != "none" else agreed_name(f"{datetime.now():%Y%m%d-%H%M%S}")
+    return None
+
+
+def agreed_name(name: str) -> str:
+    """The first process's name on all processes of torchrun, which keeps a store for them."""
+    from torch.distributed import TCPStore
+
+    wait = timedelta(seconds=60)
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=wait)
+    if os.environ["RANK"] == "0" and not store.check(["project/run"]):
+        store.set("project/run", name)
+    return str(store.get("project/run").decode())
 
 
 def describe_environment(seed: int) -> dict[str, Any]:

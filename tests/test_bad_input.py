@@ -199,7 +199,7 @@ def test_batch_that_does_not_divide_by_the_devices() -> None:
     """In a process of its own: Lightning starts another for the second device."""
     done = shell("fit", "--trainer.devices=2", "--data.batch_size=63", "--trainer.accelerator=cpu")
     assert done.returncode == 2
-    assert "does not divide by 2 devices: give a multiple of 2" in done.stderr
+    assert "does not divide by 2 devices x accumulate 1: give a multiple of 2" in done.stderr
     assert "Traceback" not in done.stderr
 
 

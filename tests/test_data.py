@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from project.data import CIFAR10, CIFAR100, MNIST, Digits
-from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, derive_seed, stratified_split
+from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, stratified_split
+from project.seeds import derive_seed
 from tests.conftest import Python2Pickler
 
 

@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What each module may import of ours; a package stands for its modules.
 ALLOWED = {
     "optim": set(),
+    "seeds": set(),
     "losses": {"optim"},
     "run": set(),
     "checkpoint": set(),
@@ -24,7 +25,7 @@ ALLOWED = {
     "figures": set(),
     "arguments": {"run"},
     "data.augment": set(),
-    "data.sampling": set(),
+    "data.sampling": {"seeds"},
     "data.images": set(),
     "data.color": {"data.augment"},
     "data.policies": {"data.augment", "data.color"},
@@ -34,16 +35,17 @@ ALLOWED = {
     "data.crops": {"data.augment", "data.images"},
     "data.gpu": {"data.crops", "data.images"},
     "data.prepared": {"data.folders", "data.images"},
-    "data.base": {"data.augment", "data.images", "data.mix", "data.sampling"},
+    "data.base": {"data.augment", "data.images", "data.mix", "data.sampling", "seeds"},
     "data.download": {"data.base"},
     "data": {"data"},
     "startup": set(),
     "models.layers": set(),
     "models.memory": set(),
     "models.checks": set(),
+    "models.window": set(),
     "models.weights": {"checkpoint"},
     "models.network": {"models.weights"},
-    "models.base": {"optim", "losses", "models.checks", "models.network"},
+    "models.base": {"optim", "losses", "seeds", "models.checks", "models.network", "models.window"},
     "models": {"models"},
 }
 

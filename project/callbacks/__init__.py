@@ -3,7 +3,8 @@
 from project.callbacks.learned import Learned
 from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
 from project.callbacks.pictures import Figures
-from project.callbacks.saving import Interrupted, LastCheckpoint, Record
+from project.callbacks.recording import Record
+from project.callbacks.saving import Interrupted, LastCheckpoint
 
 __all__ = [
     "Figures",

@@ -1,86 +1,135 @@
-"""What writes a run down: its last checkpoint, config and environment."""
+"""The checkpoint that a run goes on from: when it is saved, and what a signal does."""
 
+import math
 import signal
+import time
 from typing import Any
 
 import lightning as L
-import yaml
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from project.loggers import MetricsCSV, WandB
-from project.run import Run, record_environment, write_atomically
+from project.run import Run
 
 
 class Interrupted(Exception):
-    """The user pressed Ctrl-C, and the run in the folder that it names was saved."""
+    """A signal ended a run, which was saved.
+
+    Args:
+        run: It goes on by ``fit --run``.
+        signum: The signal; the exit status is 128 more.
+    """
+
+    def __init__(self, run: Run, signum: int) -> None:
+        super().__init__(run, signum)
+        self.run, self.signum = run, signum
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` after every epoch, and on Ctrl-C after the batch at hand; a second Ctrl-C stops at once."""
+    """Saves ``last.ckpt`` after every epoch, at intervals within it, and when SIGINT, SIGTERM or SIGUSR1 ends the run.
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.path, self.interrupted = run, run.checkpoint("last"), False
-
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.previous = signal.signal(signal.SIGINT, self.interrupt)
-
-    def interrupt(self, *_: Any) -> None:
-        self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        trainer.save_checkpoint(self.path, weights_only=False)
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self.interrupted:
-            trainer.save_checkpoint(self.path, weights_only=False)
-            raise Interrupted(self.run.folder)
-
-    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self.interrupted and trainer.state.fn == "fit":
-            trainer.save_checkpoint(self.path, weights_only=False)
-            raise Interrupted(self.run.folder)
-
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if stage == "fit" and hasattr(self, "previous"):
-            signal.signal(signal.SIGINT, self.previous)
-
-
-class Record(L.Callback):
-    """Writes down what a run is: its config and environment, in its folder and in W&B.
+    What is due waits where a resumed run would do otherwise than an uninterrupted one: within an accumulated batch, and
+    between a training batch and a validation. One that takes long is preceded by a checkpoint of its own.
 
     Args:
-        run: Where to.
-        config: The full merged config.
+        run: Whose checkpoints they are.
+        every_n_steps: Optimiser steps between checkpoints within an epoch; None for none.
+        every_n_minutes: Minutes between checkpoints within an epoch; None for none.
     """
 
-    def __init__(self, run: Run, config: dict[str, Any]) -> None:
-        self.run, self.config = run, config
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    batches_until_asked = 10  # all processes stop after the same batch, and to ask them at each would take time
+    long = 2.0  # seconds
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
-        environment = record_environment(self.run, self.config["seed_everything"])
-        parameters = sum(p.numel() for p in pl_module.parameters())
-        for logger in trainer.loggers:
-            if isinstance(logger, WandB):
-                logger.log_hyperparams({**self.config, "parameters": parameters, "git": environment["git"]})
+    def __init__(self, run: Run, every_n_steps: int | None = None, every_n_minutes: float | None = 10.0) -> None:
+        if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes)):
+            raise ValueError("--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none")
+        self.run, self.path = run, run.checkpoint("last")
+        self.every_n_steps, self.seconds = every_n_steps, 60 * (every_n_minutes or math.inf)
+        self.noted = 0  # the signal that this process was given
+        self.signum, self.late, self.long_validation = 0, False, True  # what the processes agree on
+        self.unasked = 0
+        self.validation = math.inf  # seconds that the last one took
+        self.validates_next = False
+        self.handlers: dict[signal.Signals, Any] = {}
 
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        pl_module.drop_foreign_optimizer_state(checkpoint)
-        for state in checkpoint["callbacks"].values():
-            if old := state.get("dirpath"):  # where the folder was moved or copied, the run still knows its best
-                new = str(self.run.checkpoints)
-                state |= {key: value.replace(old, new) for key, value in state.items() if isinstance(value, str)}
-                state["best_k_models"] = {k.replace(old, new): v for k, v in state["best_k_models"].items()}
+    # ---------------------------------------------------------------- signals
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsCSV):
-                logger.rewind(trainer.global_step)  # a run that goes on from a checkpoint logs the rest again
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+        # Lightning has set its own by now.
+        self.handlers = {signum: signal.signal(signum, self.note) for signum in self.signals}
 
-    def on_save_checkpoint(self, trainer: L.Trainer, *_: Any) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsCSV):
-                logger.save()
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for signum, handler in self.handlers.items():
+            signal.signal(signum, handler)
+        self.handlers = {}
+
+    def note(self, signum: int, *_: Any) -> None:
+        """Remember a signal; a second Ctrl-C stops at once."""
+        self.noted = signum
+        if signum == signal.SIGINT:
+            signal.signal(signum, signal.default_int_handler)
+
+    def ask(self, trainer: L.Trainer, now: bool = False) -> None:
+        """Learn whether any process was given a signal or thinks that a checkpoint is due."""
+        self.unasked += 1
+        late = time.monotonic() - self.saved_at > self.seconds
+        answers = [self.noted, late, self.validation > self.long]
+        if trainer.world_size > 1:
+            if self.unasked < self.batches_until_asked and not now:
+                return
+            self.unasked = 0
+            device = trainer.strategy.root_device
+            answers = trainer.strategy.reduce(torch.tensor(answers, device=device).int(), reduce_op="max").tolist()
+        self.signum, self.late, self.long_validation = answers[0], bool(answers[1]), bool(answers[2])
+
+    # ---------------------------------------------------------------- when to save
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.ask(trainer)
+        steps = trainer.global_step - self.saved_step
+        if self.signum or self.late or (self.every_n_steps and steps >= self.every_n_steps):
+            loop = trainer.fit_loop.epoch_loop
+            accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches
+            ends = loop.batch_progress.is_last_batch or loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+            if not accumulates and not ends:
+                self.save(trainer)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.ask(trainer, now=True)
+            self.validation_began = time.monotonic()
+            if self.signum or self.long_validation:
+                self.validates_next = True
+                self.save(trainer)
+
+    def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.state.fn == "fit":
+            self.ask(trainer)
+            if self.signum and self.validates_next:
+                raise Interrupted(self.run, self.signum)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.validates_next = False
+            self.validation = time.monotonic() - self.validation_began
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.ask(trainer, now=True)
+        self.save(trainer)
+
+    def save(self, trainer: L.Trainer) -> None:
+        """Save the run as it is, and end it if a signal says so."""
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self.saved_at, self.saved_step, self.late = time.monotonic(), trainer.global_step, False
+        if self.signum:
+            raise Interrupted(self.run, self.signum)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self.validates_next:  # let Lightning think that the validation was cut off in its first batch
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]
+            for counts in (progress["total"], progress["current"]):
+                counts |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}

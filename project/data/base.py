@@ -1,6 +1,7 @@
 """`ImageDataModule`: splits, loaders, and the work on the device, for any set of labelled images."""
 
 import logging
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -23,9 +24,9 @@ from project.data.sampling import (
     FileImages,
     TrainBatches,
     TrainLoader,
-    derive_seed,
     stratified_split,
 )
+from project.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,19 @@ def identity(batch: Any) -> Any:
     return batch
 
 
-def ignore_interrupt(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the main one saves, for which its workers must live."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def ignore_signals(worker: int) -> None:
+    """A terminal's Ctrl-C and a cluster's signals reach every process; the main one saves, for which workers live."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(signum, signal.SIG_IGN)
+
+
+def end_workers() -> None:
+    """End the workers of loaders that were left in the middle: Python would wait for them at its exit."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler takes their end for a failure
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+    signal.signal(signal.SIGCHLD, before)
 
 
 class ImageDataModule(L.LightningDataModule):
@@ -48,7 +59,7 @@ class ImageDataModule(L.LightningDataModule):
 
     Args:
         root: Folder of the dataset's files; the environment variable PROJECT_DATA if None, then ``data``.
-        batch_size: Global batch, shared out among the devices.
+        batch_size: Global batch: the samples of an optimiser step, shared out among devices and accumulated parts.
         num_workers: Processes that load; sets held in memory are fastest with 0.
         augment: Transforms of training batches, in order; None for none.
         mix: What mixes the samples of training batches and their targets after that; None for nothing.
@@ -123,23 +134,30 @@ class ImageDataModule(L.LightningDataModule):
         """Rank of this process, and number of devices; (0, 1) without a Trainer."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
+    @property
+    def accumulate(self) -> int:
+        """Batches whose gradients make up an optimiser step."""
+        return int(self.trainer.accumulate_grad_batches) if self.trainer else 1
+
     def train_batches(self, batch_size: int) -> TrainBatches:
         """Which samples make up which training batch of this process."""
-        return TrainBatches(self.train_indices, batch_size, self.seed, *self.place, self.sample_size())
+        return TrainBatches(self.train_indices, batch_size, self.seed, *self.place, self.accumulate, self.sample_size())
 
     def train_dataloader(self) -> DataLoader:
-        _, devices = self.place
+        parts = self.place[1] * self.accumulate
         if self.batch_size > len(self.train_indices):
             raise ValueError(
                 f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: "
                 "lower it"
             )
-        if self.batch_size % devices:
+        devices = f"{self.place[1]} device{'s' if self.place[1] > 1 else ''}"
+        if self.batch_size % parts:
             raise ValueError(
-                f"--data.batch_size {self.batch_size} is the global batch and does not divide by {devices} devices: "
-                f"give a multiple of {devices}"
+                f"--data.batch_size {self.batch_size} is the global batch and does not divide by {devices} x "
+                f"accumulate {self.accumulate}: give a multiple of {parts}"
             )
-        log.info(f"global batch {self.batch_size} = {devices} device(s) x {self.batch_size // devices}")
+        size = self.batch_size // parts
+        log.info(f"global batch {self.batch_size} = {devices} x {size} x accumulate {self.accumulate}")
         return self.loader(self.train_set, self.train_batches(self.batch_size), TrainLoader)
 
     def val_dataloader(self) -> DataLoader:
@@ -156,7 +174,7 @@ class ImageDataModule(L.LightningDataModule):
         return None
 
     def eval_loader(self, dataset: Dataset, indices: Tensor) -> DataLoader:
-        batches = EvalBatches(indices, self.batch_size, *self.place)
+        batches = EvalBatches(indices, self.batch_size // self.accumulate, *self.place)
         return self.loader(dataset, batches, EvalLoader)
 
     def loader(self, dataset: Dataset, batches: TrainBatches | EvalBatches, kind: type[DataLoader]) -> DataLoader:
@@ -165,7 +183,7 @@ class ImageDataModule(L.LightningDataModule):
             batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=identity,
-            worker_init_fn=ignore_interrupt,
+            worker_init_fn=ignore_signals,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
         )

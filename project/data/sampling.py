@@ -1,6 +1,5 @@
 """Which samples make up which batch: a function of (seed, epoch, step, rank), never of what ran before."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-
-def derive_seed(*key: int) -> int:
-    """A seed below 2**63 from integers such as (seed, epoch, rank): the same everywhere, unrelated for near keys."""
-    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest()) >> 1
+from project.seeds import derive_seed
 
 
 def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, Tensor]:
@@ -83,7 +79,9 @@ class FileImages(Dataset):
 
 
 class TrainBatches(Sampler):
-    """Shuffled global batches of which each rank takes its slice; the last, incomplete one is dropped.
+    """Shuffled global batches, each in ``accumulate`` parts of which each rank takes its slice.
+
+    The last global batch of an epoch is dropped if it is incomplete.
 
     Args:
         indices: Samples to draw from (N,).
@@ -91,6 +89,7 @@ class TrainBatches(Sampler):
         seed: With the epoch it determines the permutation.
         rank: Which slice of each global batch to take.
         world_size: Number of slices.
+        accumulate: Parts of a global batch that come one after another, before an optimiser step.
         size: Of the images of an epoch; with it batches are rows (B, 3) of an index, a seed and that size for each
             sample, in place of the indices (B,).
     """
@@ -102,10 +101,11 @@ class TrainBatches(Sampler):
         seed: int,
         rank: int,
         world_size: int,
+        accumulate: int = 1,
         size: Callable[[int], int] | None = None,
     ) -> None:
-        self.indices, self.batch_size, self.seed = indices, batch_size, seed
-        self.rank, self.world_size, self.size = rank, world_size, size
+        self.indices, self.part, self.seed = indices, batch_size // accumulate, seed
+        self.rank, self.world_size, self.accumulate, self.size = rank, world_size, accumulate, size
         self.epoch = self.start = 0
 
     @property
@@ -117,7 +117,7 @@ class TrainBatches(Sampler):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.indices) // self.batch_size
+        return len(self.indices) // (self.part * self.accumulate) * self.accumulate
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
@@ -125,23 +125,27 @@ class TrainBatches(Sampler):
         if self.size:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             order = torch.stack([order, seeds, torch.full_like(order, self.size(self.epoch))], 1)
-        shape = (len(self), self.world_size, self.batch_size // self.world_size, *order.shape[1:])
-        batches = order[: len(self) * self.batch_size].view(shape)
+        shape = (len(self), self.world_size, self.part // self.world_size, *order.shape[1:])
+        batches = order[: len(self) * self.part].view(shape)
         return iter(batches[self.start :, self.rank].unbind())
 
 
 class EvalBatches(Sampler):
-    """Batches in order, with every sample once over all ranks: no padding, so the last batch may be short.
+    """Batches in order, with every sample once over all ranks: no padding, so batches may be short.
+
+    All ranks have as many batches, since a network may communicate in each of them; with fewer samples than ranks
+    some are empty.
 
     Args:
         indices: Samples to evaluate (N,).
-        batch_size: Global batch.
+        batch_size: Global batch, at most.
         rank: Which of ``world_size`` interleaved parts to take.
         world_size: Number of parts.
     """
 
     def __init__(self, indices: Tensor, batch_size: int, rank: int, world_size: int) -> None:
-        self.batches = indices[rank::world_size].split(batch_size // world_size)
+        count = max(-(-len(indices) // batch_size), 1)
+        self.batches = indices[rank::world_size].tensor_split(count)
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -14,7 +14,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from project.losses import CRITERIA, Criterion, l1_norm
 from project.models.checks import check_finite, check_fits, check_state_finite, diverged
 from project.models.network import Network
-from project.optim import Constant, Schedule, use_fused_kernels, weight_decay_groups
+from project.models.window import Window, gather_window, share_of_window
+from project.optim import Constant, Schedule, Uncopied, use_fused_kernels, weight_decay_groups
+from project.seeds import derive_seed, seed_device
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +65,16 @@ class ImageClassifier(Network):
             raise ValueError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
         # Plain values only: a checkpoint must load with weights_only=True.
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
-        self.make_optimizer, self.lr_schedule = optimizer, lr_schedule
+        self.make_optimizer, self.lr_schedule = Uncopied(optimizer), lr_schedule
         self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
         self.compile_loss, self.channels_last, self.flip_average = compile, channels_last, flip_average
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
         for name, k in {"acc": 1, "acc5": 5}.items():
             if k == 1 or num_classes > 10:
                 self.eval_metrics[name] = MulticlassAccuracy(num_classes, top_k=k, average="micro", validate_args=False)
-        self.window: list[tuple[Tensor, Tensor]] = []  # loss and hits of each step since they were last logged
+        self.seed = torch.initial_seed()  # what seed_everything was given
+        self.window: Window = []  # loss and hits of each batch since they were last logged
+        self.loaded_window: Any = None
         self.latest: dict[str, float] = {}  # what was logged then
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -132,6 +136,8 @@ class ImageClassifier(Network):
         for group in self.trainer.optimizers[0].param_groups:
             for parameter in group["params"]:
                 parameter.requires_grad_(True)
+        window = share_of_window(self.loaded_window, self.global_rank, self.trainer.world_size)
+        self.window = [(loss.to(self.device), hits.to(self.device)) for loss, hits in window]
         self.num_steps = self.trainer.estimated_stepping_batches
         if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
             raise ValueError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
@@ -139,6 +145,8 @@ class ImageClassifier(Network):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         step = self.global_step
+        # What is random in the network, such as dropout, does not depend on what ran before.
+        seed_device(derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank, 1), x.device)
         # The middle of the step, so that neither a warm-up's first nor a decay's last is wasted on a zero rate.
         factor = self.lr_schedule((step + 0.5) / self.num_steps)
         for group, configured in self.groups:
@@ -146,7 +154,8 @@ class ImageClassifier(Network):
         loss, logits = self.loss(x, y)
         hits = logits.detach().argmax(1) == (y if y.ndim == 1 else y.argmax(1))
         self.window.append((loss.detach(), hits))
-        if (step + 1) % self.trainer.log_every_n_steps == 0:
+        steps = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if steps and (step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_window(step)
         return loss
 
@@ -156,7 +165,7 @@ class ImageClassifier(Network):
     def on_train_epoch_end(self) -> None:
         if self.window:
             self.log_window(self.global_step - 1)
-        self.log_dict(self.latest, logger=False)  # for callbacks that monitor them
+        self.log_dict(self.latest, logger=False, sync_dist=True)  # for callbacks that monitor them
 
     def log_window(self, last_step: int) -> None:
         """Log mean loss and accuracy of the steps since the last call, and the learning rate.
@@ -219,10 +228,12 @@ class ImageClassifier(Network):
             check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
         check_state_finite(checkpoint["state_dict"], self.global_step)
         checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
+        checkpoint["window"] = gather_window(self.window)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loaded_step = checkpoint["global_step"]
         check_fits(self, checkpoint["state_dict"])
+        self.loaded_window = checkpoint.get("window")
 
     def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
         """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""

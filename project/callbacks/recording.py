@@ -1,0 +1,49 @@
+"""What writes a run down: its config and environment."""
+
+from typing import Any
+
+import lightning as L
+import yaml
+
+from project.loggers import MetricsCSV, WandB
+from project.run import Run, record_environment, write_atomically
+
+
+class Record(L.Callback):
+    """Writes down what a run is: its config and environment, in its folder and in W&B.
+
+    Args:
+        run: Where to.
+        config: The full merged config.
+    """
+
+    def __init__(self, run: Run, config: dict[str, Any]) -> None:
+        self.run, self.config = run, config
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
+        environment = record_environment(self.run, self.config["seed_everything"])
+        parameters = sum(p.numel() for p in pl_module.parameters())
+        for logger in trainer.loggers:
+            if isinstance(logger, WandB):
+                logger.log_hyperparams({**self.config, "parameters": parameters, "git": environment["git"]})
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        pl_module.drop_foreign_optimizer_state(checkpoint)
+        for state in checkpoint["callbacks"].values():
+            if old := state.get("dirpath"):  # where the folder was moved or copied, the run still knows its best
+                new = str(self.run.checkpoints)
+                state |= {key: value.replace(old, new) for key, value in state.items() if isinstance(value, str)}
+                state["best_k_models"] = {k.replace(old, new): v for k, v in state["best_k_models"].items()}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.rewind(trainer.global_step)  # a run that goes on from a checkpoint logs the rest again
+
+    def on_save_checkpoint(self, trainer: L.Trainer, *_: Any) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.save()

@@ -1,0 +1,89 @@
+"""How a command ends: the last line on stderr, and the exit status."""
+
+import os
+import re
+import signal
+import sys
+from argparse import ArgumentError
+from typing import Any, NoReturn
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from project.callbacks import Interrupted
+from project.errors import one_line
+from project.run import is_launched_child
+
+# What gloo and NCCL say when another process is gone or silent.
+LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
+
+
+class LostProcess(Exception):
+    """Another process of the same run is gone, or did not answer in time."""
+
+
+def check_lost(error: RuntimeError, trainer: Any) -> None:
+    """Say which process was lost, if an error means that, and end those that Lightning has started here.
+
+    Raises:
+        LostProcess: One was.
+    """
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not several or not re.search(LOST, str(error)):
+        return
+    children = getattr(trainer.strategy.launcher, "procs", [])
+    ended = [f"rank {rank} {how(code)}" for rank, child in enumerate(children, 1) if (code := child.poll())]
+    for child in children:
+        child.kill()  # one that hangs would stay
+    silent = re.search(r"[Tt]imed? ?out", str(error))
+    reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
+    what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
+    raise LostProcess(f"{what}: what was saved before is whole") from None
+
+
+def how(code: int) -> str:
+    """The end of a process with this return code."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the process as an error asks for; one that is not the user's is raised again.
+
+    ===========  ========================================================================
+    exit status  meaning
+    ===========  ========================================================================
+    2            an error of the user, said on one line
+    3            another process of the run is gone, or hangs; what was saved is whole
+    128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM
+    ===========  ========================================================================
+    """
+    if isinstance(error, Interrupted):
+        name = signal.Signals(error.signum).name
+        message = f"ended by {name}, everything is saved: python -m project fit --run {error.run.folder}"
+        # Lightning takes a child's status for a failure, and kills the others.
+        status = 0 if is_launched_child() else 128 + error.signum
+        says = rank_zero_only.rank == 0
+    elif isinstance(error, KeyboardInterrupt):
+        message, status, says = "interrupted outside of training; what was saved before is there", 130, True
+    elif isinstance(error, LostProcess):
+        message, status, says = f"error: {error}", 3, True
+    elif isinstance(error, ValueError | OSError | ArgumentError | MisconfigurationException):
+        if "PROJECT_TRACEBACK" in os.environ:
+            raise error
+        message, status, says = f"error: {one_line(error)}", 2, is_first()
+    else:
+        raise error
+    if says:
+        print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def is_first() -> bool:
+    """Whether no other process of the run has come here: what is wrong for all is said once."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return rank_zero_only.rank == 0
+    try:
+        return int(torch.distributed.distributed_c10d._get_default_store().add("project/ended", 1)) == 1
+    except RuntimeError:  # the process that holds the store is gone
+        return True
