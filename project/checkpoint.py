@@ -36,7 +36,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             if path.name == "last.ckpt" and path.exists():
-                path.replace(path.with_name("previous.ckpt"))
+                keep(path, path.with_name("previous.ckpt"))
             part.replace(path)
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             with contextlib.suppress(OSError):
@@ -46,6 +46,16 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
+
+
+def keep(path: Path, name: Path) -> None:
+    """Let a file have another name, in place of what had it, without a moment in which either is missing."""
+    second = name.with_suffix(f".{os.getpid()}.part")
+    try:
+        second.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        path.replace(second)
+    second.replace(name)
 
 
 def read_checkpoint(

@@ -1,5 +1,7 @@
 """What is set for runs of several processes, on one machine or on a cluster."""
 
+import os
+import subprocess
 from datetime import timedelta
 from typing import Any
 
@@ -7,12 +9,23 @@ import lightning as L
 from lightning.fabric.plugins.collectives.torch_collective import default_pg_timeout
 from lightning.pytorch.plugins.environments import SLURMEnvironment
 
+from project.run import launcher
+
 TIMEOUT = timedelta(minutes=10)  # for which a process waits for another
 
 
 def cluster_plugins() -> list[Any]:
     """Under srun, Slurm without Lightning's own handling of signals, which saves where no run looks."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def requeue() -> str:
+    """Put the Slurm job that this process is in into the queue again; says so, or why not, or nothing outside one."""
+    if launcher() != "srun":
+        return ""
+    job = os.environ["SLURM_JOB_ID"]
+    done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True)
+    return f"; Slurm has job {job} in its queue again" if done.returncode == 0 else f"; {done.stderr.strip()}"
 
 
 def bound_waiting(trainer: L.Trainer) -> None:

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from project.callbacks import Interrupted
+from project.cluster import requeue
 from project.errors import one_line
-from project.run import is_launched_child
 
 # What gloo and NCCL say when another process is gone or silent.
 LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
@@ -29,13 +29,13 @@ def check_lost(error: RuntimeError, trainer: Any) -> None:
     Raises:
         LostProcess: One was.
     """
-    several = torch.distributed.is_available() and torch.distributed.is_initialized()
-    if not several or not re.search(LOST, str(error)):
+    if trainer.world_size == 1 or not re.search(LOST, str(error)):
         return
     children = getattr(trainer.strategy.launcher, "procs", [])
     ended = [f"rank {rank} {how(code)}" for rank, child in enumerate(children, 1) if (code := child.poll())]
     for child in children:
         child.kill()  # one that hangs would stay
+        child.wait()
     silent = re.search(r"[Tt]imed? ?out", str(error))
     reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
     what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
@@ -55,15 +55,18 @@ def end(error: BaseException) -> NoReturn:
     ===========  ========================================================================
     2            an error of the user, said on one line
     3            another process of the run is gone, or hangs; what was saved is whole
-    128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM
+    128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM;
+                 of several processes the first has it, the others 0
     ===========  ========================================================================
     """
     if isinstance(error, Interrupted):
         name = signal.Signals(error.signum).name
         message = f"ended by {name}, everything is saved: python -m project fit --run {error.run.folder}"
-        # Lightning takes a child's status for a failure, and kills the others.
-        status = 0 if is_launched_child() else 128 + error.signum
+        if error.signum == signal.SIGUSR1 and rank_zero_only.rank == 0:
+            message += requeue()
+        # What started the processes takes a status for a failure, and kills the first, which has more to end.
         says = rank_zero_only.rank == 0
+        status = 128 + error.signum if says else 0
     elif isinstance(error, KeyboardInterrupt):
         message, status, says = "interrupted outside of training; what was saved before is there", 130, True
     elif isinstance(error, LostProcess):

@@ -22,6 +22,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
     # A run that goes on writes to the folder that it wrote to before.
     warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+    # A cluster's login node is a fine place to try something.
+    warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
     # Ours returns every image.
     warnings.filterwarnings("ignore", "You are using a custom batch sampler `EvalBatches` for prediction")
     # BackboneFinetuning trains norms from the start, and is surprised to find them among the parameters.

@@ -42,7 +42,7 @@ def kill_once(process: subprocess.Popen, folder: Path, while_writing: bool, long
     deadline = time.time() + random.uniform(0, longest)
     while process.poll() is None and time.time() < deadline:
         time.sleep(0.001)
-    while while_writing and process.poll() is None and not list(folder.glob("*/checkpoints/*.part")):
+    while while_writing and process.poll() is None and not list(folder.glob("*/checkpoints/last.*.part")):
         pass
     if process.poll() is not None:
         return False
@@ -89,7 +89,7 @@ def main() -> None:
         sys.exit(f"the uninterrupted run failed: see {log}")
     process, kills = start([*common, "--experiment=killed"], log), 0
     while kills < options.kills:
-        if not kill_once(process, folder / "killed", kills % 2 == 1, options.longest):
+        if not kill_once(process, folder / "killed", kills % 2 == 0, options.longest):
             break
         kills += 1
         steps = torch.load(find_run(folder / "killed").checkpoint("last"), weights_only=True)["global_step"]

@@ -5,7 +5,7 @@
 #     sbatch --nodes=4 --ntasks-per-node=8 --gpus-per-node=8 configs/cluster/slurm.sh --config ...
 #
 # Every task is one process with one GPU. Two minutes before the time limit Slurm sends SIGUSR1: the run saves a
-# checkpoint and ends with status 138, the job is put into the queue again, and goes on where it was. So does
+# checkpoint, puts the job into the queue again, and goes on in the same folder where it was. The same happens after
 #     scancel --signal=USR1 <job id>
 #SBATCH --job-name=project
 #SBATCH --nodes=2
@@ -15,12 +15,7 @@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --output=slurm-%j.txt
-set -uo pipefail
-tasks_per_node=${SLURM_NTASKS_PER_NODE:-1}
-
-srun --kill-on-bad-exit=1 python -m project fit \
-  --trainer.num_nodes="$SLURM_NNODES" --trainer.devices="$tasks_per_node" --trainer.strategy=ddp \
+set -euo pipefail
+exec srun --kill-on-bad-exit=1 python -m project fit \
+  --trainer.num_nodes="$SLURM_NNODES" --trainer.devices="${SLURM_NTASKS_PER_NODE:-1}" --trainer.strategy=ddp \
   --trainer.enable_progress_bar=false "$@"
-status=$?
-[[ $status -eq 138 ]] && scontrol requeue "$SLURM_JOB_ID"
-exit "$status"

@@ -45,7 +45,7 @@ class Figures(Pictures):
         self.examples = examples
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for logger in trainer.loggers:
+        for logger in trainer.loggers if trainer.is_global_zero else []:
             if isinstance(logger, MetricsCSV):
                 self.save(trainer, figures.history(logger.rows, f"{self.run.experiment}/{self.run.id}"), "history")
 

@@ -147,8 +147,7 @@ class ImageClassifier(Network):
         step = self.global_step
         # What is random in the network, such as dropout, does not depend on what ran before.
         seed_device(derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank, 1), x.device)
-        # The middle of the step, so that neither a warm-up's first nor a decay's last is wasted on a zero rate.
-        factor = self.lr_schedule((step + 0.5) / self.num_steps)
+        factor = self.lr_factor(step)
         for group, configured in self.groups:
             group["lr"] = configured["lr"] * factor
         loss, logits = self.loss(x, y)
@@ -158,6 +157,10 @@ class ImageClassifier(Network):
         if steps and (step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_window(step)
         return loss
+
+    def lr_factor(self, step: int) -> float:
+        """The schedule in the middle of a step, so that neither a warm-up's first nor a decay's last is at zero."""
+        return self.lr_schedule((step + 0.5) / self.num_steps)
 
     # Lightning looks at the signature at every step, and finds it ready here.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
@@ -178,7 +181,7 @@ class ImageClassifier(Network):
         check_finite(losses, last_step)
         loss, acc = self.trainer.strategy.reduce(torch.stack([losses.mean(), hits.mean()]), reduce_op="mean").tolist()
         self.latest = {"train/loss": loss, "train/acc": acc}
-        rate = self.groups[0][0]["lr"]
+        rate = self.groups[0][1]["lr"] * self.lr_factor(last_step)
         for logger in self.trainer.loggers:
             logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
 

@@ -1,0 +1,188 @@
+"""Several processes, which gloo connects on the CPU, against one; real launchers, real signals."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from project.checkpoint import read_checkpoint
+from project.cli import main
+from project.run import Run, find_run
+from tests.conftest import QUIET
+from tests.kill_and_resume import differences
+
+ROOT = Path(__file__).parent.parent
+CLUSTER = ROOT / "configs" / "cluster"
+# No batch norm, dropout and augmentation, which depend on the process.
+ARGS = [
+    *QUIET,
+    "--trainer.accelerator=cpu",
+    "--trainer.max_epochs=3",
+    "--trainer.log_every_n_steps=1",
+    "--model.batch_norm=false",
+    "--model.dropout=0",
+    "--data.augment=null",
+]
+ENV = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "PROJECT"))},
+    "PYTHONPATH": str(ROOT),
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "WANDB_MODE": "disabled",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def start(*command: str, **env: str) -> subprocess.Popen:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV, **env})
+
+
+def fit(*args: str) -> subprocess.Popen:
+    return start(sys.executable, "-m", "project", "fit", *args)
+
+
+def ended(process: subprocess.Popen) -> tuple[int, list[str]]:
+    """Exit status, and the lines on stderr."""
+    _, err = process.communicate(timeout=100)
+    return process.returncode, err.splitlines()
+
+
+def wait_for(pattern: str) -> Path:
+    for _ in range(600):
+        if found := list(Path().glob(pattern)):
+            return found[0]
+        time.sleep(0.1)
+    raise TimeoutError(pattern)
+
+
+def column(run: Run, name: str) -> list[float]:
+    with run.metrics.open(newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file) if row[name]]
+
+
+def test_two_processes_do_what_one_does() -> None:
+    process = fit(*ARGS, "--experiment=two", "--trainer.devices=2")
+    main(["fit", *ARGS, "--experiment=one"])
+    status, err = ended(process)
+    assert status == 0, err
+    assert "global batch 64 = 2 devices x 32 x accumulate 1" in err
+    one, two = find_run(Path("runs/one")), find_run(Path("runs/two"))
+    assert column(two, "train/loss")[:50] == pytest.approx(column(one, "train/loss")[:50], rel=1e-6)
+    assert column(two, "val/acc") == column(one, "val/acc")
+    left, right = (read_checkpoint(run.checkpoint("last"))["state_dict"] for run in (one, two))
+    assert max(float((left[name] - right[name]).abs().max()) for name in left) < 1e-5
+    # Each of the 359 test images is counted once by three processes, too.
+    command = ["test", "--run", str(two.folder), *QUIET, "--trainer.devices"]
+    main([*command, "1"])
+    status, err = ended(start(sys.executable, "-m", "project", *command, "3"))
+    assert status == 0, err
+    alone, shared = (json.loads(line)["test/acc"] for line in two.tests.read_text().splitlines())
+    assert shared == alone
+
+
+def test_signal_to_two_processes() -> None:
+    """With what depends on the process; it goes on to what an uninterrupted run ends in."""
+    args = [*ARGS[:3], "--trainer.max_epochs=20"]
+    whole = fit(*args, "--experiment=whole", "--trainer.devices=2")
+    assert ended(whole)[0] == 0
+    process = fit(*args, "--experiment=stopped", "--trainer.devices=2")
+    wait_for("runs/stopped/*/checkpoints/last.ckpt")
+    process.send_signal(signal.SIGUSR1)
+    status, err = ended(process)
+    assert status == 128 + signal.SIGUSR1
+    assert sum("ended by SIGUSR1, everything is saved" in line for line in err) == 1
+    assert not any("Traceback" in line for line in err)
+    status, err = ended(fit("--run=runs/stopped"))
+    assert status == 0, err
+    assert differences(find_run(Path("runs/whole")), find_run(Path("runs/stopped"))) == []
+
+
+@pytest.mark.parametrize(
+    ("signum", "said"),
+    [(signal.SIGKILL, "error: rank 1 was ended by SIGKILL"), (signal.SIGSTOP, "no answer in 0:00:20")],
+)
+def test_lost_process_ends_the_run(signum: signal.Signals, said: str) -> None:
+    strategy = ["--trainer.strategy=DDPStrategy", "--trainer.strategy.timeout=0:00:20"]
+    process = fit(*ARGS[:2], "--trainer.max_epochs=5000", "--trainer.devices=2", *strategy)
+    wait_for("runs/digits/*/checkpoints/last.ckpt")
+    (child,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(child), signum)
+    status, err = ended(process)
+    assert status == 3
+    assert said in err[-1]
+    assert not any("Traceback" in line for line in err)
+    assert read_checkpoint(find_run(Path("runs/digits")).checkpoint("last"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child), 0)
+
+
+def test_torchrun() -> None:
+    """Two machines of one process each: they agree on the run's folder, and a signal to one stops both."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    args = ["--trainer.accelerator=cpu", *QUIET, "--trainer.max_epochs=5000"]
+    env = {"NODES": "2", "DEVICES": "1", "PORT": port}
+    nodes = [start(str(CLUSTER / "torchrun.sh"), *args, **env, NODE=node) for node in ("0", "1")]
+    last = wait_for("runs/digits/*/checkpoints/last.ckpt")
+    (worker,) = subprocess.run(["pgrep", "-P", str(nodes[1].pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(worker), signal.SIGTERM)
+    status, err = ended(nodes[0])
+    assert status == 1  # torchrun's own, for the first process's 143
+    assert any("ended by SIGTERM, everything is saved" in line for line in err)
+    ended(nodes[1])
+    assert len(list(Path("runs/digits").iterdir())) == 1
+    assert read_checkpoint(last)["global_step"] > 0
+
+
+def squeue(*args: str) -> str:
+    return subprocess.run(["squeue", "-h", *args], capture_output=True, text=True).stdout.strip()
+
+
+HAS_SLURM = "n1" in subprocess.run("sinfo -h -N -o %N", shell=True, capture_output=True, text=True).stdout.split()
+
+
+@pytest.mark.skipif(not HAS_SLURM, reason="needs a Slurm of two nodes on this machine")
+@pytest.mark.timeout(400)
+def test_slurm_requeues_the_job() -> None:
+    args = [f"--config={ROOT / 'configs' / 'digits.yaml'}", "--trainer.accelerator=cpu", "--trainer.max_epochs=100"]
+    jobs = {}
+    for name in ("whole", "stopped"):
+        command = ["sbatch", "--parsable", str(CLUSTER / "slurm.sh"), *args, f"--experiment={name}"]
+        jobs[name] = subprocess.run(command, capture_output=True, text=True, env=ENV, check=True).stdout.strip()
+        wait_for(f"runs/{name}/{jobs[name]}/checkpoints/last.ckpt")
+        if name == "stopped":
+            subprocess.run(["scancel", "--signal=USR1", jobs[name]], check=True)
+        while squeue("-j", jobs[name]):
+            time.sleep(0.5)
+    runs = [find_run(Path("runs") / name) for name in jobs]
+    assert [run.id for run in runs] == list(jobs.values())
+    assert "ended by SIGUSR1" in Path(f"slurm-{jobs['stopped']}.txt").read_text()
+    assert differences(*runs) == []
+
+
+@pytest.mark.skipif(not HAS_SLURM, reason="needs a Slurm of two nodes on this machine")
+def test_slurm_names_the_rank_that_was_killed() -> None:
+    args = [f"--config={ROOT / 'configs' / 'digits.yaml'}", "--trainer.accelerator=cpu", "--trainer.max_epochs=5000"]
+    command = ["sbatch", "--parsable", str(CLUSTER / "slurm.sh"), *args, "--experiment=killed"]
+    job = subprocess.run(command, capture_output=True, text=True, env=ENV, check=True).stdout.strip()
+    wait_for(f"runs/killed/{job}/checkpoints/last.ckpt")
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            environment = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        mine = f"SLURM_JOB_ID={job}".encode() in environment and b"SLURM_PROCID=1" in environment
+        if mine and b"project" in (path.parent / "cmdline").read_bytes():
+            os.kill(int(path.parent.name), signal.SIGKILL)
+            break
+    else:
+        pytest.fail("found no process of rank 1")
+    while squeue("-j", job):
+        time.sleep(0.5)
+    assert "task 1: Killed" in Path(f"slurm-{job}.txt").read_text()
