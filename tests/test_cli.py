@@ -36,6 +36,7 @@ def test_run_folder_holds_everything(finished: Run) -> None:
         "metrics.csv",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
+        "checkpoints/previous.ckpt",
     } | {f"figures/{name}.png" for name in figures}
     for path in finished.figures.glob("*.png"):
         with Image.open(path) as picture:
@@ -167,21 +168,6 @@ def test_fit_run_of_a_complete_run_does_nothing(run_copy: Run, capsys: pytest.Ca
     assert run_copy.metrics.read_text() == before
 
 
-def test_resumed_run_equals_an_uninterrupted_one(fit: Fit) -> None:
-    """With dropout off: its masks come from the global generator, whose state no checkpoint keeps yet."""
-    same = ["--model.dropout=0", "--lr_schedule", "Constant"]
-    fit("--experiment=whole", "--trainer.max_epochs=3", *same)
-    fit("--experiment=parts", "--trainer.max_epochs=1", *same)
-    main(["fit", "--run", "runs/parts", "--trainer.max_epochs=3", *QUIET])
-    whole, parts = (
-        torch.load(find_run(Path("runs") / name).checkpoint("last"), weights_only=True) for name in ("whole", "parts")
-    )
-    assert whole["global_step"] == parts["global_step"] == 60
-    for name, value in whole["state_dict"].items():
-        assert torch.equal(value, parts["state_dict"][name]), name
-    assert rows(find_run(Path("runs/whole"))) == rows(find_run(Path("runs/parts")))
-
-
 def test_flags_win_over_the_run_and_its_checkpoint(run_copy: Run) -> None:
     flags = ["--optimizer.lr=0.5", "--optimizer.weight_decay=0.7", "--lr_schedule=Constant", "--trainer.max_epochs=3"]
     cli = main(["fit", "--run", str(run_copy.folder), *flags, *QUIET])
@@ -264,7 +250,7 @@ def test_moved_run_keeps_its_best(run_copy: Run) -> None:
         ]
     )
     assert run_copy.checkpoint("best").read_bytes() == before
-    assert [path.name for path in sorted(run_copy.checkpoints.iterdir())] == ["best.ckpt", "last.ckpt"]
+    assert [path.name for path in sorted(run_copy.checkpoints.iterdir())] == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
 
 def test_fast_dev_run(fit: Fit) -> None:

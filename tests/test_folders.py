@@ -87,7 +87,9 @@ def test_imagenet_crops_follow_the_seed_and_not_the_workers(workers: int, folder
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, epoch(1, workers), strict=True))
     halves = [TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, size=lambda epoch: 24) for r in (0, 1)]
-    for whole, left, right in zip(TrainBatches(torch.arange(30), 10, 1, 0, 1, lambda epoch: 24), *halves, strict=True):
+    for whole, left, right in zip(
+        TrainBatches(torch.arange(30), 10, 1, 0, 1, size=lambda epoch: 24), *halves, strict=True
+    ):
         assert torch.equal(whole, torch.cat([left, right]))
 
 

@@ -81,7 +81,6 @@ def crash() -> None:
     "when",
     [
         ("on_train_batch_start", 33),
-        ("on_train_batch_end", 40),
         ("on_validation_batch_end", 40),
         ("on_validation_end", 40),
         ("on_train_epoch_end", 60),
@@ -102,7 +101,6 @@ def test_crash(when: tuple[str, int], whole: Run, monkeypatch: pytest.MonkeyPatc
         (signal.SIGTERM, ("on_train_batch_end", 33), 2.0),
         (signal.SIGUSR1, ("on_validation_batch_end", 20), 0.0),
         (signal.SIGINT, ("on_validation_batch_end", 40), 2.0),
-        (signal.SIGTERM, ("on_train_batch_start", 19), 0.0),
         (signal.SIGUSR1, ("on_train_epoch_end", 60), 2.0),
     ],
 )

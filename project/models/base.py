@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from project.losses import CRITERIA, Criterion, l1_norm
-from project.models.checks import check_finite, check_fits, check_state_finite, diverged
+from project.models.checks import check_finite, check_fits, check_precision, check_state_finite, diverged
 from project.models.network import Network
 from project.models.window import Window, gather_window, share_of_window
 from project.optim import Constant, Schedule, Uncopied, use_fused_kernels, weight_decay_groups
@@ -88,6 +88,8 @@ class ImageClassifier(Network):
     def setup(self, stage: str) -> None:
         if not hasattr(self, "initialized"):
             raise ValueError(f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights")
+        if self._trainer:
+            check_precision(self.trainer.precision)
         if self.channels_last:
             if not any(parameter.ndim == 4 for parameter in self.parameters()):
                 raise ValueError(

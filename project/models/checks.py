@@ -38,3 +38,13 @@ def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
                 f"the checkpoint is of another model or of images with other channels: {name} is {theirs} in it and "
                 f"{its} in this {type(model).__name__}; give the config that it was trained with"
             )
+
+
+def check_precision(precision: str) -> None:
+    """Refuse what would need images in another type.
+
+    Raises:
+        ValueError: Weights would not be of 32 bits.
+    """
+    if precision.endswith("-true") and precision != "32-true":
+        raise ValueError(f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true")
