@@ -58,6 +58,7 @@ def differences(a: Run, b: Run) -> list[str]:
              if not equal(left.get(key), right.get(key))]  # fmt: skip
     best = [torch.load(run.checkpoint("best"), weights_only=True) for run in (a, b)]
     found += [] if equal(best[0]["state_dict"], best[1]["state_dict"]) else ["best.ckpt"]
+    found += [str(path) for path in b.folder.rglob("*.part")]
     return found + ([] if a.metrics.read_bytes() == b.metrics.read_bytes() else ["metrics.csv"])
 
 

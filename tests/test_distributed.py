@@ -18,6 +18,8 @@ from project.run import Run, find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences
 
+pytestmark = pytest.mark.timeout(400)  # each starts many processes
+
 ROOT = Path(__file__).parent.parent
 CLUSTER = ROOT / "configs" / "cluster"
 # No batch norm, dropout and augmentation, which depend on the process.
@@ -49,12 +51,12 @@ def fit(*args: str) -> subprocess.Popen:
 
 def ended(process: subprocess.Popen) -> tuple[int, list[str]]:
     """Exit status, and the lines on stderr."""
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=200)
     return process.returncode, err.splitlines()
 
 
 def wait_for(pattern: str) -> Path:
-    for _ in range(600):
+    for _ in range(1200):
         if found := list(Path().glob(pattern)):
             return found[0]
         time.sleep(0.1)
@@ -148,7 +150,6 @@ HAS_SLURM = "n1" in subprocess.run("sinfo -h -N -o %N", shell=True, capture_outp
 
 
 @pytest.mark.skipif(not HAS_SLURM, reason="needs a Slurm of two nodes on this machine")
-@pytest.mark.timeout(400)
 def test_slurm_requeues_the_job() -> None:
     args = [f"--config={ROOT / 'configs' / 'digits.yaml'}", "--trainer.accelerator=cpu", "--trainer.max_epochs=100"]
     jobs = {}

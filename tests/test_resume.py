@@ -140,6 +140,7 @@ def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [float(v) for v in left] == pytest.approx([float(v) for v in right], rel=1e-5)
 
 
+@pytest.mark.timeout(400)
 def test_real_kills(tmp_path: Path) -> None:
     """SIGKILL to real processes; more of them by hand: ``python -m tests.kill_and_resume --help``."""
     options = ["--kills=1", "--longest=0.5", f"--folder={tmp_path / 'kills'}"]

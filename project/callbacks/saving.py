@@ -57,6 +57,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+        for part in self.run.folder.rglob("*.part") if trainer.is_global_zero else []:
+            part.unlink(missing_ok=True)  # of a file that a kill left half written
         # Lightning has set its own by now.
         self.handlers = {signum: signal.signal(signum, self.note) for signum in self.signals}
 
