@@ -95,6 +95,21 @@ def test_crash(when: tuple[str, int], whole: Run, monkeypatch: pytest.MonkeyPatc
     assert differences(whole, find_run(Path("runs/crashed"))) == []
 
 
+@pytest.mark.parametrize(("option", "crashes"), [("limit_train_batches=15", 1), ("val_check_interval=0.5", 2)])
+def test_crash_in_validation(option: str, crashes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an epoch ends before its loader does, and in mid-epoch; the second crash comes before any training."""
+    args = [*ARGS, f"--trainer.{option}"]
+    main(["fit", *args, "--experiment=whole"])
+    monkeypatch.setattr(LastCheckpoint, "long", 0.0)
+    monkeypatch.setattr(Stop, "what", crash)
+    for command in (["fit", *args, "--experiment=crashed"], ["fit", "--run=runs/crashed", *QUIET])[:crashes]:
+        monkeypatch.setattr(Stop, "when", ("on_validation_batch_end", 30))
+        with pytest.raises(Crash):
+            main(command)
+    main(["fit", "--run=runs/crashed", *QUIET])
+    assert differences(find_run(Path("runs/whole")), find_run(Path("runs/crashed"))) == []
+
+
 @pytest.mark.parametrize(
     ("signum", "when", "long"),  # seconds of a validation that gets a checkpoint of its own
     [

@@ -166,19 +166,20 @@ class TrainLoader(DataLoader):
 
     batch_sampler: Any  # a TrainBatches
     dataset: Any
-    delivered = 0
+    delivered = 0  # batches of an epoch
+    saved_epoch = -1  # of a checkpoint; Lightning may end an epoch early, and then the next begins at its beginning
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.delivered = self.batch_sampler.start
+        self.delivered = self.delivered if self.saved_epoch == self.batch_sampler.epoch else 0
+        self.batch_sampler.start, self.saved_epoch = self.delivered, -1
         direct = not self.num_workers and not self.pin_memory  # then a DataLoader only adds to each step
         batches = map(self.dataset.__getitems__, self.batch_sampler) if direct else super().__iter__()
-        self.batch_sampler.start = 0  # the next epoch begins at its beginning
         for batch in batches:
             self.delivered += 1
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"delivered": self.delivered % len(self)}
+        return {"epoch": self.batch_sampler.epoch, "delivered": self.delivered}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.batch_sampler.start = state["delivered"]
+        self.saved_epoch, self.delivered = state["epoch"], state["delivered"]
