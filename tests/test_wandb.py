@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.conftest import QUIET
 
 def log_entries(data: bytes) -> Iterator[bytes]:
     """The entries of a .wandb file: LevelDB's log format in blocks of 32 KiB, after seven bytes of W&B's own."""
-    assert data[:4] == b":W&B"
+    assert data[:4] in (b":W&B", b"")
     position, entry = 7, b""
     while position + 7 <= len(data):
         if 32768 - position % 32768 < 7:  # the rest of a block that no header fits in
@@ -25,6 +26,8 @@ def log_entries(data: bytes) -> Iterator[bytes]:
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + 7])
         position += 7
+        if position + length > len(data):  # still being written
+            return
         entry += data[position : position + length]
         position += length
         if kind in (1, 4):  # whole, or the last part
@@ -33,11 +36,21 @@ def log_entries(data: bytes) -> Iterator[bytes]:
 
 
 def records(run: Run) -> list[Any]:
-    """Everything in the run's offline files, oldest first, parsed by W&B's own messages."""
+    """Everything in the run's offline files, oldest first, parsed by W&B's own messages.
+
+    W&B's process of its own may still be writing when `finish` has returned, so each file's last record, the exit, is
+    waited for.
+    """
     from wandb.proto.wandb_internal_pb2 import Record
 
-    paths = sorted(run.folder.glob("wandb/offline-run-*/run-*.wandb"))
-    return [Record.FromString(entry) for path in paths for entry in log_entries(path.read_bytes())]
+    found: list[Any] = []
+    for path in sorted(run.folder.glob("wandb/offline-run-*/run-*.wandb")):
+        deadline = time.monotonic() + 20
+        while not (entries := list(log_entries(path.read_bytes()))) or not Record.FromString(entries[-1]).HasField("exit"):
+            assert time.monotonic() < deadline, f"{path.name} has no end"
+            time.sleep(0.05)
+        found += map(Record.FromString, entries)
+    return found
 
 
 def items(updates: Any) -> dict[str, Any]:
