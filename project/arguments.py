@@ -11,8 +11,10 @@ import yaml
 from project.run import Run, find_run
 
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
-PREFLIGHT_COMMANDS = ("describe", "check", "prepare")  # they need no Trainer
-COMMANDS = (*TRAINER_COMMANDS, *PREFLIGHT_COMMANDS)
+PREFLIGHT_COMMANDS = ("describe", "check", "prepare", "export")  # they need no Trainer
+USES_CHECKPOINT = ("validate", "test", "predict", "export")
+FOLDER_COMMANDS = ("compare", "report", "results", "sweep")  # they have a parser of their own
+COMMANDS = (*TRAINER_COMMANDS, *PREFLIGHT_COMMANDS, *FOLDER_COMMANDS)
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
@@ -66,17 +68,20 @@ def read_arguments(args: list[str]) -> Arguments:
     asks_help = any(name in given for name in ("help", "h"))
     if run:
         options.insert(0, ("config", str(run.config)))
-    elif command not in ("fit", *PREFLIGHT_COMMANDS) and not asks_help:
+    elif command in USES_CHECKPOINT and not asks_help:
         raise ValueError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
     elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
         options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:
         options.insert(0, ("config", str(DEFAULT_CONFIG)))
     useless = {
-        "checkpoint": command in ("fit", *PREFLIGHT_COMMANDS) and "a run goes on from its last checkpoint",
+        "checkpoint": command not in USES_CHECKPOINT and "a run goes on from its last checkpoint",
         "model.weights": run and "the run's checkpoint has all of them",
         "model.init_args.weights": run and "the run's checkpoint has all of them",
-        "images": command != "predict" and "only predict takes it",
+        "images": command not in ("predict", "export") and "only predict and export take it",
+        "format": command != "export" and "only export takes it",
+        "output": command != "export" and "only export takes it",
+        "find": command != "fit" and "only fit takes it",
         "input_shape": command != "describe" and "it comes from the data",
         "num_classes": command != "describe" and "it comes from the data",
         "experiment": run and "the run has its folder",

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,12 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities import rank_zero_only
 
 import project
 from project import callbacks, figures
-from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS, Arguments, read_arguments
+from project.arguments import FOLDER_COMMANDS, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO, newest_good
 from project.cluster import bound_waiting, cluster_plugins
 from project.data import ImageDataModule
@@ -26,22 +26,28 @@ from project.ending import check_lost, end
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
-from project.optim import Schedule
+from project.parser import ParserCLI
 from project.predict import find_images, write_predictions
 from project.preflight import preflight
 from project.run import new_run, record_test
 from project.startup import quieten, spare_driver_calls
+from project.study import run_folder_command
 from project.summary import print_summary
 
 # Arguments that say what to do with a run, and are no part of its config.
-NOT_OF_A_RUN = ("config", "run", "checkpoint", "images", "input_shape", "num_classes")
+NOT_OF_A_RUN = ("config", "run", "checkpoint", "images", "format", "output", "find", "input_shape", "num_classes")
 
 
-class CLI(LightningCLI):
-    """Builds model, data and trainer from one config, and runs a command of the Trainer on a run's folder."""
+class CLI(ParserCLI):
+    """Builds model, data and trainer from one config, and runs a command of the Trainer on a run's folder.
 
-    def __init__(self, arguments: Arguments) -> None:
-        self.arguments = arguments
+    Args:
+        arguments: The command line.
+        observers: Further callbacks, which are no part of the run's config.
+    """
+
+    def __init__(self, arguments: Arguments, observers: Sequence[L.Callback] = ()) -> None:
+        self.arguments, self.observers = arguments, observers
         failed = True
         try:
             super().__init__(
@@ -63,48 +69,6 @@ class CLI(LightningCLI):
             raise
         finally:
             self.close(failed)
-
-    # ---------------------------------------------------------------- arguments
-
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        loaders = {"train_dataloaders", "val_dataloaders", "dataloaders", "datamodule"}
-        skipped = {"model", "ckpt_path", "weights_only", "verbose", "return_predictions", *loaders}
-        return dict.fromkeys(TRAINER_COMMANDS, skipped)
-
-    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, batches, augmentation.")
-        parser.add_argument("--run", type=str | None, help="Folder of a run, or of an experiment for its newest run.")
-        parser.add_argument("--checkpoint", type=str, default="best", help="best, last or a file; fit takes the last.")
-        parser.add_argument("--images", type=str, nargs="+", help="For predict: image files and folders.")
-        parser.add_argument(
-            "--input_shape", type=tuple[int, int, int] | None, help="For describe: channels, height, width."
-        )
-        parser.add_argument("--num_classes", type=int | None, help="For describe: number of classes.")
-        parser.add_argument("--experiment", type=str | None, help="Name of a new run's experiment.")
-        parser.add_argument("--runs_dir", type=str, default="runs", help="Where new runs go.")
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        kinds = {"optimizer": (OptimizerCallable, "torch.optim"), "lr_schedule": (Schedule, "project.optim")}
-        for key, (kind, module) in kinds.items():
-            default = {"class_path": f"{module}.{DEFAULT_CLASSES[key]}"}
-            parser.add_argument(f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours).")
-            parser.link_arguments(key, f"model.init_args.{key}")
-        for fact in ("num_classes", "input_shape"):
-            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
-        parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
-        best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
-        parser.set_defaults({f"model_checkpoint.{key}": value for key, value in best.items()})
-        for kind, key in ((callbacks.LastCheckpoint, "last_checkpoint"), (WandB, "wandb")):
-            parser.add_class_arguments(kind, key, skip={"run"}, instantiate=False)
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        self.config = parser.parse_args(args)
-
-    @property
-    def settings(self) -> Any:
-        """The parsed config of the command at hand."""
-        return self.config[self.config.subcommand]
 
     # ---------------------------------------------------------------- construction
 
@@ -136,7 +100,7 @@ class CLI(LightningCLI):
                 config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
         if command == "predict":
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
-        observers: list[L.Callback] = [callbacks.Figures(self.run), callbacks.Learned(self.run)]
+        observers = [*self.observers, callbacks.Figures(self.run), callbacks.Learned(self.run)]
         if config["enable_progress_bar"] is not False:
             observers.append(callbacks.ProgressBar())
         if command != "fit":
@@ -254,6 +218,9 @@ def main(args: list[str] | None = None) -> CLI | None:
         print(project.__doc__)
         return None
     try:
+        if words[0] in FOLDER_COMMANDS:
+            run_folder_command(*words)
+            return None
         arguments = read_arguments(words)
         return (CLI if arguments.command in TRAINER_COMMANDS else Preflight)(arguments)
     except (Exception, KeyboardInterrupt) as error:

@@ -53,7 +53,7 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--data.batch_size=0"], "must be positive"),
         (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
         (["fit", "--data.val_size=2.0"], "cannot hold out"),
-        (["fit", "--images", "a.png"], "only predict takes it"),
+        (["fit", "--images", "a.png"], "only predict and export take it"),
         (["fit", "--input_shape=[1,8,8]"], "it comes from the data"),
         (["fit", "--num_classes=3"], "it comes from the data"),
         (

@@ -46,10 +46,12 @@ def records(run: Run) -> list[Any]:
     found: list[Any] = []
     for path in sorted(run.folder.glob("wandb/offline-run-*/run-*.wandb")):
         deadline = time.monotonic() + 20
-        while not (entries := list(log_entries(path.read_bytes()))) or not Record.FromString(entries[-1]).HasField("exit"):
+        written: list[Any] = []
+        while not written or not written[-1].HasField("exit"):
             assert time.monotonic() < deadline, f"{path.name} has no end"
             time.sleep(0.05)
-        found += map(Record.FromString, entries)
+            written = [Record.FromString(entry) for entry in log_entries(path.read_bytes())]
+        found += written
     return found
 
 

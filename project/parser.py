@@ -1,0 +1,58 @@
+"""The keys of the command line and of configs, on LightningCLI's parser."""
+
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
+
+from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS
+from project.callbacks import LastCheckpoint
+from project.loggers import WandB
+from project.optim import Schedule
+
+
+class ParserCLI(LightningCLI):
+    """LightningCLI with this project's keys."""
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        loaders = {"train_dataloaders", "val_dataloaders", "dataloaders", "datamodule"}
+        skipped = {"model", "ckpt_path", "weights_only", "verbose", "return_predictions", *loaders}
+        return dict.fromkeys(TRAINER_COMMANDS, skipped)
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--seed_everything", type=int, default=0, help="Seed of weights, batches, augmentation.")
+        parser.add_argument("--run", type=str | None, help="Folder of a run, or of an experiment for its newest run.")
+        parser.add_argument("--checkpoint", type=str, default="best", help="best, last or a file; fit takes the last.")
+        parser.add_argument("--images", type=str, nargs="+", help="For predict and export: image files and folders.")
+        parser.add_argument("--format", type=str, default="onnx", help="For export: onnx or torch_export.")
+        parser.add_argument("--output", type=str | None, help="For export: the file to write.")
+        parser.add_argument("--find", type=str | None, help="For fit: lr or batch_size, to find one and not train.")
+        parser.add_argument(
+            "--input_shape", type=tuple[int, int, int] | None, help="For describe: channels, height, width."
+        )
+        parser.add_argument("--num_classes", type=int | None, help="For describe: number of classes.")
+        parser.add_argument("--experiment", type=str | None, help="Name of a new run's experiment.")
+        parser.add_argument("--runs_dir", type=str, default="runs", help="Where new runs go.")
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        kinds = {"optimizer": (OptimizerCallable, "torch.optim"), "lr_schedule": (Schedule, "project.optim")}
+        for key, (kind, module) in kinds.items():
+            default = {"class_path": f"{module}.{DEFAULT_CLASSES[key]}"}
+            parser.add_argument(f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours).")
+            parser.link_arguments(key, f"model.init_args.{key}")
+        for fact in ("num_classes", "input_shape"):
+            parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
+        parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
+        best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
+        parser.set_defaults({f"model_checkpoint.{key}": value for key, value in best.items()})
+        for kind, key in ((LastCheckpoint, "last_checkpoint"), (WandB, "wandb")):
+            parser.add_class_arguments(kind, key, skip={"run"}, instantiate=False)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        self.config = parser.parse_args(args)
+
+    @property
+    def settings(self) -> Any:
+        """The parsed config of the command at hand."""
+        return self.config[self.config.subcommand]
