@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from project.names import difference, flag
 from project.run import Run, find_run
 
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
@@ -42,12 +43,14 @@ class Arguments:
         command: One of COMMANDS.
         run: The folder that ``--run`` names, whose config comes before every other argument.
         experiment: What a new run is called if ``--experiment`` does not say.
+        difference: What a new run's id says of how it differs from the experiment's file.
         args: For the parser.
     """
 
     command: str
     run: Run | None
     experiment: str
+    difference: str
     args: list[str]
 
 
@@ -84,18 +87,42 @@ def read_arguments(args: list[str]) -> Arguments:
         "find": command != "fit" and "only fit takes it",
         "input_shape": command != "describe" and "it comes from the data",
         "num_classes": command != "describe" and "it comes from the data",
+        "data.val_size": "data.num_folds" in given and "the fold is held out",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }
     for name in given & useless.keys():
         if useless[name]:
             raise ValueError(f"--{name} would do nothing here ({useless[name]}): leave it out")
-    configs = [Path(value) for name, value in options if name in ("config", "c") and value]
-    experiments = [config.stem for config in configs if config.parent.name != "with"]
-    names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
-    experiment = run.experiment if run else (experiments or ["_".join(names)])[-1]
     parsed_as = "fit" if command in PREFLIGHT_COMMANDS else command
-    return Arguments(command, run, experiment, [parsed_as, *flags(forget_replaced(options))])
+    args = [parsed_as, *flags(forget_replaced(options))]
+    return Arguments(command, run, run.experiment if run else experiment_of(options), differs(options), args)
+
+
+def is_overlay(config: str) -> bool:
+    """Whether a config only changes others."""
+    return Path(config).parent.name == "with"
+
+
+def experiment_of(options: list[tuple[str, str | None]]) -> str:
+    """The name of the experiment's file, or of the model and data if there is none."""
+    configs = [value for name, value in options if name in ("config", "c") and value and not is_overlay(value)]
+    names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
+    return Path(configs[-1]).stem if configs else "_".join(names)
+
+
+def differs(options: list[tuple[str, str | None]]) -> str:
+    """How overlays and flags change the experiment's file, as part of a run's id."""
+    files: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    for name, value in options:
+        if name in ("config", "c") and value:
+            (changes if is_overlay(value) else files).append(read_config(Path(value)))
+        elif name:
+            changes.append(flag(name, value))
+    if not files:  # then the experiment is called after these
+        files = [change for change in changes if change.keys() <= {"model", "data"}]
+    return difference(files, changes)
 
 
 def split_options(args: list[str]) -> Iterator[tuple[str, str | None]]:

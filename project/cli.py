@@ -89,7 +89,7 @@ class CLI(ParserCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings, command = self.settings, self.subcommand
         experiment = settings.experiment or self.arguments.experiment
-        self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment)
+        self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment, self.arguments.difference)
         config = {**self._get(self.config_init, "trainer"), "default_root_dir": str(self.run.folder)}
         config["profiler"] = config["profiler"] or callbacks.NoProfiler()
         config["plugins"] = [*(config["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
@@ -101,6 +101,7 @@ class CLI(ParserCLI):
         if command == "predict":
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
         observers = [*self.observers, callbacks.Figures(self.run), callbacks.Learned(self.run)]
+        observers.append(callbacks.Predictions(self.run))
         if config["enable_progress_bar"] is not False:
             observers.append(callbacks.ProgressBar())
         if command != "fit":
@@ -143,6 +144,7 @@ class CLI(ParserCLI):
             for logger in self.trainer.loggers:
                 if isinstance(logger, WandB):
                     logger.summarise({f"best/{name}": value for name, value in self.result.items()})
+                    logger.log_checkpoint(best, model.loaded_step, self.result)
         print_summary(self.run, self.trainer, rows, then="test" if best.exists() else None)
 
     def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:

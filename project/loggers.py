@@ -6,7 +6,7 @@ import logging
 import netrc
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from project.run import Run, shown, write_atomically
 
@@ -80,6 +81,8 @@ class WandB(WandbLogger):
         entity: W&B user or team.
         tags: Of the W&B run.
         mode: As `resolve_mode` gives it; in a config, ``auto`` is online if W&B's credentials are there, else offline.
+        log_model: Upload the best checkpoint when `fit` ends, as an artifact with the aliases ``best`` and its step.
+        watch: Log histograms of these as often as numbers; None for none.
     """
 
     def __init__(
@@ -89,13 +92,15 @@ class WandB(WandbLogger):
         entity: str | None = None,
         tags: tuple[str, ...] = (),
         mode: Literal["auto", "online", "offline", "disabled"] = "auto",
+        log_model: bool = False,
+        watch: Literal["gradients", "parameters", "all"] | None = None,
     ) -> None:
-        self.run = run
+        self.run, self.logs_model, self.watched = run, log_model, watch
         self._experiment: Any
         super().__init__(
             name=f"{run.experiment}/{run.id}",
-            id=f"{run.experiment}-{run.id}",
-            group=run.experiment,
+            id=f"{run.experiment}-{run.id}".replace("+", "-"),  # also part of the name of artifacts, which have no +
+            group=run.group,
             save_dir=run.folder,
             project=project,
             entity=entity,
@@ -131,6 +136,36 @@ class WandB(WandbLogger):
     def summarise(self, values: dict[str, float]) -> None:
         """Set values of the W&B run's summary."""
         self.experiment.summary.update(values)
+
+    @rank_zero_only
+    def log_checkpoint(self, path: Path, step: int, result: Mapping[str, float]) -> None:
+        """Upload a checkpoint as an artifact, with its metrics; does nothing unless ``log_model`` is set."""
+        if self.logs_model:
+            import wandb
+
+            artifact = wandb.Artifact(f"model-{self.experiment.id}", "model", metadata={**result, "step": step})
+            artifact.add_file(str(path), name=path.name)
+            self.experiment.log_artifact(artifact, aliases=["best", f"step-{step}"])
+
+    @rank_zero_only
+    def log_samples(self, name: str, images: Tensor, probabilities: Tensor, y: Tensor, names: Sequence[str]) -> None:
+        """A table of images (N, C, H, W) in [0, 1] with their true and likeliest class, from probabilities (N, K)."""
+        import wandb
+
+        table = wandb.Table(["image", "true", "predicted", "confidence"])
+        for image, p, k in zip(images, probabilities, y.tolist(), strict=True):
+            picture = wandb.Image((image * 255).round().byte().permute(1, 2, 0).squeeze(2).numpy())
+            table.add_data(picture, names[k], names[int(p.argmax())], float(p.max()))
+        self.experiment.log({f"tables/{name}": table})
+
+    @rank_zero_only
+    def log_confusion(self, split: str, true: list[int], predicted: list[int], names: Sequence[str]) -> None:
+        """An interactive confusion matrix, where there are few enough classes to read one."""
+        if len(names) <= 100:
+            import wandb
+
+            chart = wandb.plot.confusion_matrix(y_true=true, preds=predicted, class_names=list(names))
+            self.experiment.log({f"confusion_matrix/{split}": chart})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

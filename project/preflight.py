@@ -1,4 +1,4 @@
-"""Commands that need no Trainer: describe, check and prepare."""
+"""Commands that need no Trainer: describe, check, prepare and export."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 from project.arguments import Arguments
 from project.check import check
 from project.describe import build, print_layers
+from project.export import export
 from project.models.weights import weights_superseded
 from project.prepare import prepare
 
@@ -24,6 +25,9 @@ def preflight(arguments: Arguments, settings: Any, instantiate: Callable[[], Any
     elif arguments.command == "prepare":
         with weights_superseded():  # the model is not used
             prepare(instantiate().data)
+    elif arguments.command == "export":
+        assert arguments.run is not None  # which `read_arguments` requires
+        export(arguments.run, settings, instantiate)
     else:
         built = instantiate()
         picture = Path(settings.runs_dir) / (settings.experiment or arguments.experiment) / "check.png"

@@ -12,6 +12,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from project.names import group_of
+
 
 @dataclass(frozen=True)
 class Run:
@@ -26,6 +28,11 @@ class Run:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def group(self) -> str:
+        """The experiment, and how the run differs from its file in more than the seed."""
+        return self.experiment + group_of("".join(self.id.partition("+")[1:]))
 
     @property
     def config(self) -> Path:
@@ -55,6 +62,10 @@ class Run:
     def predictions(self) -> Path:
         return self.folder / "predictions.csv"
 
+    def sample_predictions(self, split: str) -> Path:
+        """What the latest `validate` (``val``) or `test` (``test``) said of each sample."""
+        return self.folder / f"predictions_{split}.csv"
+
     @property
     def to_resume(self) -> list[Path]:
         """Checkpoints that the run can go on from, the newest first."""
@@ -79,8 +90,8 @@ def find_run(path: Path) -> Run:
     return Run(runs[-1].parent.absolute())
 
 
-def new_run(runs_dir: Path, experiment: str) -> Run:
-    """A run in a folder made for it; all processes of one job get the same.
+def new_run(runs_dir: Path, experiment: str, difference: str = "") -> Run:
+    """A run in a folder made for it, with ``difference`` at the end of its id; all processes of one job get the same.
 
     Raises:
         ValueError: The folder cannot be made.
@@ -88,7 +99,7 @@ def new_run(runs_dir: Path, experiment: str) -> Run:
     if is_launched_child():
         return Run(Path(os.environ["PROJECT_RUN_FOLDER"]))
     name, job = f"{datetime.now():%Y%m%d-%H%M%S}", job_name()
-    folder = runs_dir.absolute() / experiment / (job or name)
+    folder = runs_dir.absolute() / experiment / ((job or name) + difference)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1000):  # two runs may start in the same second
@@ -96,7 +107,7 @@ def new_run(runs_dir: Path, experiment: str) -> Run:
                 folder.mkdir(exist_ok=job is not None)
                 break
             except FileExistsError:
-                folder = folder.with_name(f"{name}-{attempt}")
+                folder = folder.with_name(f"{name}-{attempt}{difference}")
     except OSError as error:
         raise ValueError(f"cannot make the run's folder {folder} ({error.strerror}): give another --runs_dir") from None
     os.environ["PROJECT_RUN_FOLDER"] = str(folder)

@@ -37,6 +37,7 @@ def test_run_folder_holds_everything(finished: Run) -> None:
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "checkpoints/previous.ckpt",
+        "predictions_val.csv",
     } | {f"figures/{name}.png" for name in figures}
     for path in finished.figures.glob("*.png"):
         with Image.open(path) as picture:
@@ -112,6 +113,30 @@ def test_test_accuracy_equals_a_plain_loop(run_copy: Run) -> None:
     right = sum(int(model(x[i : i + 1]).argmax()) == int(test.y[i]) for i in range(len(x)))
     assert cli is not None
     assert cli.result["test/acc"] == pytest.approx(right / len(x), abs=1e-7)
+
+
+def test_predictions_of_each_sample_equal_a_plain_loop(run_copy: Run) -> None:
+    from project.data import Digits
+    from project.models import MLP
+
+    main(["test", "--run", str(run_copy.folder), *QUIET])
+    model = MLP.load_from_checkpoint(run_copy.checkpoint("best"), weights_only=True).eval()
+    data = Digits()
+    data.setup("fit")
+    data.setup("test")
+    for split, dataset, indices in (
+        ("val", data.train_set, data.val_indices),
+        ("test", data.test_set, torch.arange(len(data.test_set))),
+    ):
+        with run_copy.sample_predictions(split).open() as file:
+            table = list(csv.DictReader(file))
+        assert [int(row["index"]) for row in table] == indices.tolist()
+        x = (dataset.x[indices] / 255 - Digits.mean[0]) / Digits.std[0]
+        confidence, predicted = model(x).softmax(1).max(1)
+        assert [int(row["predicted"]) for row in table] == predicted.tolist()
+        assert [int(row["true"]) for row in table] == dataset.y[indices].tolist()
+        assert [float(row["confidence"]) for row in table] == pytest.approx(confidence.tolist(), abs=1e-5)
+        assert [row["true_name"] for row in table] == [row["true"] for row in table]  # the digits' names
 
 
 def test_validate_takes_the_checkpoint_asked_for(run_copy: Run) -> None:

@@ -1,8 +1,10 @@
 """Splits, batches and augmentation, against slow and plain code."""
 
+import csv
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from project.cli import CLI
 from project.data import CIFAR10, CIFAR100, MNIST, Digits
-from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, stratified_split
+from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, stratified_fold, stratified_split
 from project.seeds import derive_seed
 from tests.conftest import Python2Pickler
 
@@ -165,3 +168,26 @@ def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
         return int(done.stdout.rpartition("peak")[2])
 
     assert peak(FIT_ON_NOISE) - peak(f"import torch, lightning; {PEAK}") < 1.6 * 60_000 * 3072
+
+
+def test_folds_are_disjoint_stratified_and_whole() -> None:
+    y = torch.tensor([0] * 503 + [1] * 301 + [2] * 200)[torch.randperm(1004)]
+    folds = [stratified_fold(y, fold, 5, seed=0) for fold in range(5)]
+    for rest, held in folds:
+        assert torch.equal(torch.cat([rest, held]).sort().values, torch.arange(1004))
+        counts = Counter(y[held].tolist())
+        assert [abs(counts[k] - share) <= 1 for k, share in enumerate((100.6, 60.2, 40))] == [True] * 3
+    assert torch.equal(torch.cat([held for _, held in folds]).sort().values, torch.arange(1004))
+    assert not torch.equal(folds[0][1], stratified_fold(y, 0, 5, seed=1)[1])
+
+
+def test_fold_is_what_fit_validates_on(fit: Callable[..., CLI]) -> None:
+    seen = []
+    for fold in (0, 4):
+        run = fit("--trainer.max_epochs=1", f"--data.fold={fold}", "--data.num_folds=5").run
+        with run.sample_predictions("val").open() as file:
+            seen.append({int(row["index"]) for row in csv.DictReader(file)})
+        assert run.group == "digits+max_epochs1-num_folds5"
+    y = Digits().load(train=True).y
+    assert seen == [set(stratified_fold(y, fold, 5, seed=0)[1].tolist()) for fold in (0, 4)]
+    assert not seen[0] & seen[1]

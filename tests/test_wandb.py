@@ -81,7 +81,7 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert f"wandb sync runs/digits/{run.id}/wandb/offline-run-" in output.out
     found = records(run)
     start = next(record.run for record in found if record.WhichOneof("record_type") == "run")
-    assert (start.run_id, start.run_group) == (f"digits-{run.id}", "digits")
+    assert (start.run_id, start.run_group) == (f"digits-{run.id}".replace("+", "-"), "digits+max_epochs2")
     assert start.display_name == f"digits/{run.id}"
     assert list(start.tags) == ["first", "second"]
     config: dict[str, Any] = {}
@@ -98,10 +98,40 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
     pictures = {name.split(".")[0] for row in history for name in row if name.startswith("figures/")}
     assert pictures >= {"figures/history", "figures/confusion_matrix_val", "figures/predictions_val"}
+    logged = {name for row in history for name in row}
+    assert any(name.startswith("confusion_matrix/val") for name in logged)
+    table = next(row for row in history if "tables/predictions_val.path" in row)["tables/predictions_val.path"]
+    content = json.loads(next(run.folder.glob(f"wandb/offline-run-*/files/{table}")).read_text())
+    assert content["columns"] == ["image", "true", "predicted", "confidence"]
+    assert len(content["data"]) == 12
+    for image, true, predicted, confidence in content["data"]:
+        assert next(run.folder.glob(f"wandb/offline-run-*/files/{image['path']}")).exists()
+        assert {true, predicted} <= set("0123456789")
+        assert 0 < confidence <= 1
     summary: dict[str, Any] = {}
     for record in found:
         summary |= items(record.summary.update)
     assert 0 < summary["best/val/acc"] <= 1
+
+
+@pytest.mark.usefixtures("online_is_a_defect")
+def test_model_and_gradients_are_logged_if_asked(fit: Callable[..., CLI]) -> None:
+    plain = fit("--trainer.max_epochs=1").run
+    asked = fit(
+        "--trainer.max_epochs=1", "--wandb.log_model=true", "--wandb.watch=all", "--trainer.log_every_n_steps=5"
+    ).run
+    found = {run: records(run) for run in (plain, asked)}
+    for run, wanted in ((plain, False), (asked, True)):
+        history = [items(record.history.item) for record in found[run] if record.WhichOneof("record_type") == "history"]
+        names = {name for row in history for name in row}
+        assert any(name.startswith("gradients/") for name in names) == wanted
+        assert any(name.startswith("parameters/") for name in names) == wanted
+        requests = [record.request.log_artifact.artifact for record in found[run] if record.HasField("request")]
+        artifacts = [record.artifact for record in found[run] if record.HasField("artifact")] + requests
+        models = [artifact for artifact in artifacts if artifact.type == "model"]
+        assert len(models) == int(wanted)
+    assert set(models[0].aliases) >= {"best", "step-20"}
+    assert [entry.path for entry in models[0].manifest.contents] == ["best.ckpt"]
 
 
 @pytest.mark.usefixtures("online_is_a_defect")
@@ -111,7 +141,9 @@ def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
     main(["fit", "--run", str(run.folder), "--trainer.max_epochs=2", *QUIET])
     main(["test", "--run", str(run.folder), *QUIET])
     found = records(run)
-    assert {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"} == {f"digits-{run.id}"}
+    assert {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"} == {
+        f"digits-{run.id}".replace("+", "-")
+    }
     history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
     assert any("test/acc" in row for row in history)

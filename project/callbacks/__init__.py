@@ -3,6 +3,7 @@
 from project.callbacks.learned import Learned
 from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
 from project.callbacks.pictures import Figures
+from project.callbacks.predictions import Predictions
 from project.callbacks.recording import Record
 from project.callbacks.saving import Interrupted, LastCheckpoint
 
@@ -12,6 +13,7 @@ __all__ = [
     "LastCheckpoint",
     "Learned",
     "NoProfiler",
+    "Predictions",
     "ProgressBar",
     "Record",
     "skip_empty_hooks",

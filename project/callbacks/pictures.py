@@ -113,3 +113,6 @@ class Figures(Pictures):
                 captions = [f"true: {names[k]}" for k in y.tolist()]
                 title = f"{self.run.experiment}, {word} set: {what} (true class in orange)"
                 self.save(trainer, figures.top5_grid(x, probabilities, y, names, captions, title), f"{name}_{split}")
+                for logger in trainer.loggers:
+                    if isinstance(logger, WandB):
+                        logger.log_samples(f"{name}_{split}", x, probabilities, y, names)

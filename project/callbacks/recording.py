@@ -29,6 +29,8 @@ class Record(L.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandB):
                 logger.log_hyperparams({**self.config, "parameters": parameters, "git": environment["git"]})
+                if logger.watched:
+                    logger.watch(pl_module, log=logger.watched, log_freq=trainer.log_every_n_steps, log_graph=False)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         pl_module.drop_foreign_optimizer_state(checkpoint)

@@ -24,6 +24,7 @@ from project.data.sampling import (
     FileImages,
     TrainBatches,
     TrainLoader,
+    stratified_fold,
     stratified_split,
 )
 from project.seeds import derive_seed
@@ -65,6 +66,8 @@ class ImageDataModule(L.LightningDataModule):
         mix: What mixes the samples of training batches and their targets after that; None for nothing.
         val_size: Training samples held out for validation, or their share if below 1.
         split_seed: Of that hold-out, apart from the seed of the training.
+        fold: With ``num_folds``, which fold (from 0 on) is held out in place of ``val_size``: k-fold cross-validation.
+        num_folds: Number of disjoint, stratified folds of the training set.
     """
 
     num_classes: int
@@ -82,13 +85,17 @@ class ImageDataModule(L.LightningDataModule):
         mix: Mix | None = None,
         val_size: int | float = 0.1,
         split_seed: int = 0,
+        fold: int | None = None,
+        num_folds: int | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
             raise ValueError(f"batch_size {batch_size} must be positive, and num_workers {num_workers} not negative")
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers, self.augment, self.mix = batch_size, num_workers, augment or [], mix
-        self.val_size, self.split_seed = val_size, split_seed
+        if (fold is None) != (num_folds is None):
+            raise ValueError("--data.fold and --data.num_folds belong together: give both")
+        self.val_size, self.split_seed, self.fold, self.num_folds = val_size, split_seed, fold, num_folds
         self.seed = torch.initial_seed()  # what seed_everything was given
         self.policies: list[Augmentation] = []  # of `augment`, those that workers apply
         self._statistics = torch.empty(0)
@@ -116,11 +123,17 @@ class ImageDataModule(L.LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage in ("fit", "validate") and not hasattr(self, "train_set"):
             self.train_set = self.load(train=True)
-            self.train_indices, self.val_indices = stratified_split(self.train_set.y, self.val_size, self.split_seed)
+            self.train_indices, self.val_indices = self.split(self.train_set.y)
         if stage == "test":
             self.test_set = self.load(train=False)
         if stage == "predict":
             self.predict_set = FileImages(self.images, self.reader())
+
+    def split(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices of the samples to train on and of those held out, of a training set with classes ``y`` (N,)."""
+        if self.fold is not None and self.num_folds is not None:
+            return stratified_fold(y, self.fold, self.num_folds, self.split_seed)
+        return stratified_split(y, self.val_size, self.split_seed)
 
     def teardown(self, stage: str) -> None:
         for name in ("train_set", "test_set"):

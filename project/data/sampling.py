@@ -11,6 +11,18 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from project.seeds import derive_seed
 
 
+def stratified_order(y: Tensor, seed: int) -> Tensor:
+    """A permutation (N,) drawn from ``seed`` of which every stretch has the classes ``y`` (N,) in proportion."""
+    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(derive_seed(seed)))
+    classes = y[order]
+    # Position of each sample within its class, as a fraction: any range of fractions has all classes in proportion.
+    place = torch.empty(len(y), dtype=torch.float64)
+    for k in classes.unique():
+        members = (classes == k).nonzero()[:, 0]
+        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return order[place.argsort(stable=True)]
+
+
 def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of a part and of its complement, both in ascending order; the part has each class in proportion.
 
@@ -28,15 +40,25 @@ def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, T
     count = round(size * len(y)) if isinstance(size, float) else size
     if not 0 < count < len(y):
         raise ValueError(f"cannot hold out {size} of {len(y)} training samples: give another --data.val_size")
-    order = torch.randperm(len(y), generator=torch.Generator().manual_seed(derive_seed(seed)))
-    classes = y[order]
-    # Position of each sample within its class, as a fraction: the lowest fractions have all classes in proportion.
-    place = torch.empty(len(y), dtype=torch.float64)
-    for k in classes.unique():
-        members = (classes == k).nonzero()[:, 0]
-        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
-    ranked = order[place.argsort(stable=True)]
+    ranked = stratified_order(y, seed)
     return ranked[count:].sort().values, ranked[:count].sort().values
+
+
+def stratified_fold(y: Tensor, fold: int, num_folds: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of all samples but those of one of ``num_folds`` parts, and of that part, as in `stratified_split`.
+
+    The parts of all folds are disjoint and cover everything; their sizes differ by one at most.
+
+    Raises:
+        ValueError: There is no such part, or not a sample for each.
+    """
+    if not 2 <= num_folds <= len(y):
+        raise ValueError(f"--data.num_folds {num_folds} must lie between 2 and the {len(y)} training samples")
+    if not 0 <= fold < num_folds:
+        raise ValueError(f"--data.fold {fold} of {num_folds} folds must lie between 0 and {num_folds - 1}")
+    parts = list(stratified_order(y, seed).tensor_split(num_folds))
+    held_out = parts.pop(fold)
+    return torch.cat(parts).sort().values, held_out.sort().values
 
 
 class TensorImages(Dataset):

@@ -1,0 +1,64 @@
+"""Run ids say how a run differs from its experiment's file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project.arguments import DEFAULT_CONFIG, read_arguments
+from project.cli import CLI
+from project.names import group_of
+
+WITH = DEFAULT_CONFIG.parent / "with"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], ""),
+        (["--optimizer.lr=0.003", "--model.batch_norm=true", "--optimizer=AdamW"], ""),  # as the file has it
+        (["--config", str(WITH / "mixup.yaml"), "--optimizer.lr", "0.05"], "+mixup.2-lr.05"),
+        (["--data.mix=Mixup", "--data.mix.alpha=.2", "--optimizer.lr=5e-2"], "+mixup.2-lr.05"),
+        (["--data.mix=CutMix", "--data.mix.alpha=1"], "+cutmix1"),
+        (["--optimizer=SGD", "--optimizer.lr=0.1", "--optimizer.momentum=0.9"], "+sgd-lr.1-momentum.9"),
+        (["--optimizer", "SGD", "--model.init_args.dropout", "0"], "+sgd-dropout0"),
+        (["--model.hidden=[64,64]", "--model.batch_norm=false"], "+hidden64x64-no_batch_norm"),
+        (["--model.activation=tanh", "--data.augment=null"], "+activation_tanh-no_augment"),
+        (["--seed_everything=3", "--trainer.max_epochs=2"], "+max_epochs2-seed3"),
+        (["--seed_everything=0"], ""),
+        (["--data.num_folds=5", "--data.fold=2", "--seed_everything=1"], "+num_folds5-fold2-seed1"),
+        (["--trainer.devices=8", "--trainer.strategy=ddp", "--data.root=/x", "--wandb.tags=[a]", "--runs_dir=y"], ""),
+        (["--trainer.precision=bf16-mixed", "--optimizer.lr=10"], "+precision_bf16_mixed-lr10"),
+        (["--model.weights=/a/b c/x.pt"], "+weights_a_b_c_x.pt"),
+    ],
+)
+def test_difference(args: list[str], said: str) -> None:
+    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).difference == said
+
+
+def test_experiment_without_a_file_is_named_by_model_and_data() -> None:
+    arguments = read_arguments(["fit", "--model=MLP", "--model.hidden=[64]", "--data=Digits", "--seed_everything=2"])
+    assert (arguments.experiment, arguments.difference) == ("mlp_digits", "+hidden64-seed2")
+
+
+def test_a_long_difference_is_cut_and_still_its_own() -> None:
+    many = [f"--model.an_argument_{i}=1.25" for i in range(9)]
+    first, second = (read_arguments(["fit", *many, f"--model.last={i}"]).difference for i in (1, 2))
+    assert len(first) < 80
+    assert first != second
+
+
+def test_groups_leave_out_seed_and_fold() -> None:
+    assert [group_of(d) for d in ("", "+seed1", "+lr.5-seed12", "+num_folds5-fold2-seed1")] == [
+        "",
+        "",
+        "+lr.5",
+        "+num_folds5",
+    ]
+
+
+def test_run_is_called_so(fit: Callable[..., CLI]) -> None:
+    run = fit("--trainer.max_epochs=1", "--optimizer.lr=0.01", "--seed_everything=4").run
+    assert run.folder.parent == Path("runs/digits").absolute()
+    assert run.id.endswith("+max_epochs1-lr.01-seed4")
+    assert run.group == "digits+max_epochs1-lr.01"
