@@ -63,6 +63,50 @@ def history(rows: list[dict[str, str]], title: str) -> Figure:
     return figure
 
 
+def histories(groups: dict[str, list[list[dict[str, str]]]]) -> Figure:
+    """Loss and accuracy of many runs over epochs: a thin line for each run, a strong one for each group's mean.
+
+    Args:
+        groups: By the group's name, of each run the rows of metrics.csv.
+    """
+    metrics = {"train/loss": "training loss", "val/loss": "validation loss", "val/acc": "validation accuracy"}
+    figure, axes = new_figure(15, 4.6, columns=len(metrics))
+    for number, (group, runs) in enumerate(groups.items()):
+        color, style = f"C{number % 10}", ("-", "--", ":", "-.")[number // 10 % 4]
+        for a, metric in zip(axes, metrics, strict=True):
+            curves = [curve for rows in runs if (curve := by_epoch(rows, metric))]
+            for curve in curves if len(curves) > 1 else []:
+                a.plot(*zip(*curve, strict=True), color=color, linestyle=style, linewidth=0.8, alpha=0.45)
+            if curves:
+                points = [
+                    tuple(sum(values) / len(values) for values in zip(*place, strict=True))
+                    for place in zip(*curves, strict=False)
+                ]
+                a.plot(
+                    *zip(*points, strict=True),
+                    color=color,
+                    linestyle=style,
+                    linewidth=2,
+                    label=f"{group} ({len(runs)})",
+                )
+    for a, (metric, title) in zip(axes, metrics.items(), strict=True):
+        a.set(title=title, xlabel="epoch")
+        logged = (float(row[metric]) for runs in groups.values() for rows in runs for row in rows if metric in row)
+        if metric.endswith("loss") and all(value > 0 for value in logged):
+            a.set_yscale("log")
+        a.grid(alpha=0.3)
+    handles, labels = axes[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(groups), 4), fontsize=8)
+    return figure
+
+
+def by_epoch(rows: list[dict[str, str]], metric: str) -> list[tuple[float, float]]:
+    """Points of a metric by the epochs trained when it was logged, from rows of metrics.csv."""
+    last = next((row for row in reversed(rows) if "epoch" in row), None)
+    per_epoch = (int(last["step"]) + 1) / (int(last["epoch"]) + 1) if last else 1.0
+    return [((int(row["step"]) + 1) / per_epoch, float(row[metric])) for row in rows if metric in row]
+
+
 def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> Figure:
     """Counts (K, K) by true class (rows) and predicted class (columns), shaded by share of the true class."""
     num_classes = len(counts)

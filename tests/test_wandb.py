@@ -105,7 +105,9 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert content["columns"] == ["image", "true", "predicted", "confidence"]
     assert len(content["data"]) == 12
     for image, true, predicted, confidence in content["data"]:
-        assert next(run.folder.glob(f"wandb/offline-run-*/files/{image['path']}")).exists()
+        assert next(
+            run.folder.glob(f"wandb/offline-run-*/files/{image['path'] if isinstance(image, dict) else image}")
+        ).exists()
         assert {true, predicted} <= set("0123456789")
         assert 0 < confidence <= 1
     summary: dict[str, Any] = {}

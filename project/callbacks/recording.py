@@ -1,5 +1,7 @@
 """What writes a run down: its config and environment."""
 
+import json
+import time
 from typing import Any
 
 import lightning as L
@@ -24,11 +26,12 @@ class Record(L.Callback):
         if not trainer.is_global_zero:
             return
         write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
-        environment = record_environment(self.run, self.config["seed_everything"])
+        self.environment = record_environment(self.run, self.config["seed_everything"])
+        self.began = time.monotonic()
         parameters = sum(p.numel() for p in pl_module.parameters())
         for logger in trainer.loggers:
             if isinstance(logger, WandB):
-                logger.log_hyperparams({**self.config, "parameters": parameters, "git": environment["git"]})
+                logger.log_hyperparams({**self.config, "parameters": parameters, "git": self.environment["git"]})
                 if logger.watched:
                     logger.watch(pl_module, log=logger.watched, log_freq=trainer.log_every_n_steps, log_graph=False)
 
@@ -49,3 +52,13 @@ class Record(L.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.save()
+        self.record_seconds(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.record_seconds(trainer)
+
+    def record_seconds(self, trainer: L.Trainer) -> None:
+        """Note how long this training has taken so far; what a kill cuts off since the last checkpoint is not known."""
+        if trainer.is_global_zero:
+            self.environment["seconds"] = round(time.monotonic() - self.began, 2)
+            write_atomically(self.run.environment, json.dumps(self.environment, indent=2))

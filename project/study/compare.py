@@ -1,0 +1,128 @@
+"""Compare runs: what differs in their configs, mean and standard deviation over seeds and folds, looks at the test set.
+
+Runs that differ in seed and fold only make a group. Two groups are compared sample by sample with McNemar's exact test.
+A picture shows all histories, one above the other.
+"""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser
+
+from project import figures
+from project.run import shown, write_atomically
+from project.study.records import Group, collect, differences, grouped, spread
+from project.study.significance import McNemar, common_split, mcnemar
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Of the command."""
+    parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs, or of experiments for all their runs.")
+    parser.add_argument("--split", type=Literal["val", "test"] | None, help="Of McNemar's test; test if all have one.")
+    parser.add_argument("--csv", type=Path | None, help="File for the table, a row for each group.")
+    parser.add_argument("--json", type=Path | None, help="File for everything that is known of the groups.")
+    parser.add_argument("--picture", type=Path | None, help="Of the histories; compare.png in the runs' common folder.")
+
+
+def run(arguments: Any) -> None:
+    """Print the table and write what was asked for.
+
+    Raises:
+        ValueError: The runs cannot be compared.
+    """
+    records = collect(arguments.runs)
+    groups = grouped(records)
+    test = None
+    if len(groups) == 2:
+        test = mcnemar(groups[0], groups[1], arguments.split or common_split(records))
+    described = [describe(group, changes) for group, changes in zip(groups, differences(groups), strict=True)]
+    if arguments.csv:
+        write_atomically(arguments.csv, as_csv(described))
+    if arguments.json:
+        comparison = {"groups": described, "mcnemar": asdict(test) if test else None}
+        write_atomically(arguments.json, json.dumps(comparison, indent=2))
+    picture = arguments.picture or common_folder([record.run.folder for record in records]) / "compare.png"
+    curves = {group.name: [record.history for record in group.records] for group in groups}
+    figures.save(figures.histories(curves), picture)
+    print_groups(described, verdict(groups, test), picture)
+
+
+def describe(group: Group, changes: dict[str, Any]) -> dict[str, Any]:
+    """A group as plain values."""
+    metrics = {}
+    for name, values in group.metrics.items():
+        mean, std = spread(values)
+        metrics[name] = {"mean": mean, "std": std, "values": values}
+    return {
+        "group": group.name,
+        "runs": [shown(record.run.folder) for record in group.records],
+        "seeds": [record.config["seed_everything"] for record in group.records],
+        "folds": [record.config.get("data.fold") for record in group.records],
+        "config": changes,
+        "metrics": metrics,
+        "seconds": round(group.seconds, 1),
+        "looks": group.looks,
+    }
+
+
+def as_csv(described: list[dict[str, Any]]) -> str:
+    """A row for each group; a metric has two columns, its mean and standard deviation."""
+    rows = []
+    for group in described:
+        row = {"group": group["group"], "runs": len(group["runs"]), **group["config"]}
+        for name, value in group["metrics"].items():
+            row |= {name: value["mean"], f"{name} std": value["std"]}
+        rows.append(row | {"seconds": group["seconds"], "looks": group["looks"]})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def common_folder(folders: list[Path]) -> Path:
+    """The deepest folder above all of ``folders``."""
+    return next(parent for parent in folders[0].parents if all(folder.is_relative_to(parent) for folder in folders))
+
+
+def verdict(groups: list[Group], test: McNemar | None) -> str:
+    """What McNemar's test says, in words."""
+    if test is None:
+        return ""
+    a, b = (group.name for group in groups)
+    return (
+        f"of {test.samples:,} {test.split} samples {test.first:,} count for {a}, {test.second:,} for {b}: "
+        f"McNemar's exact test p = {test.p:.3g}"
+    )
+
+
+def plus_minus(value: dict[str, Any]) -> str:
+    """Mean and standard deviation, as in a paper."""
+    return f"{value['mean']:.4f}" + (f" ± {value['std']:.4f}" if value["std"] is not None else "")
+
+
+def print_groups(described: list[dict[str, Any]], verdict: str, picture: Path) -> None:
+    """The table, with the verdict and the place of the picture under it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = list(dict.fromkeys(name for group in described for name in group["metrics"]))
+    # As on paper: accuracies first, those of the test set before those of the validation set.
+    names.sort(key=lambda name: (name.endswith("loss"), name.startswith("val"), name))
+    table = Table(show_lines=any(len(group["config"]) > 1 for group in described))
+    for name in ("group", "runs", "differs in", *names, "seconds", "looks at test"):
+        table.add_column(name, justify="left" if name in ("group", "differs in") else "right")
+    for group in described:
+        differing = "\n".join(f"{key} {value}" for key, value in group["config"].items())
+        values = [plus_minus(group["metrics"][name]) if name in group["metrics"] else "" for name in names]
+        row = [group["group"], str(len(group["runs"])), differing, *values]
+        table.add_row(*row, f"{group['seconds']:.1f}", str(group["looks"]))
+    terminal = Console()
+    console = terminal if terminal.is_terminal else Console(width=240)
+    console.print(table)
+    for line in filter(None, (verdict, f"histories: {shown(picture.absolute())}")):
+        console.print(line, highlight=False, soft_wrap=True)

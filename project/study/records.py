@@ -1,0 +1,156 @@
+"""What the folders of finished runs say, and the groups that runs make over seeds and folds."""
+
+import csv
+import json
+import statistics
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from project.arguments import read_config
+from project.names import INCIDENTAL, REPEATS, flatten
+from project.run import Run, find_run, shown
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its folder tells it."""
+
+    run: Run
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The full config, flat."""
+        return flatten(read_config(self.run.config))
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        return json.loads(self.run.environment.read_text()) if self.run.environment.exists() else {}
+
+    @cached_property
+    def history(self) -> list[dict[str, str]]:
+        """Rows of metrics.csv, without empty cells."""
+        if not self.run.metrics.exists():
+            return []
+        with self.run.metrics.open(newline="") as file:
+            return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+    @cached_property
+    def looks(self) -> list[dict[str, Any]]:
+        """Every look at the test set."""
+        return [json.loads(line) for line in self.run.tests.read_text().splitlines()] if self.run.tests.exists() else []
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Those of the validation that chose the best checkpoint, and those of the latest look at the test set."""
+        monitor, worst = self.config["model_checkpoint.monitor"], self.config["model_checkpoint.mode"] == "min"
+        rows = [row for row in self.history if monitor in row]
+        best = (min if worst else max)(rows, key=lambda row: float(row[monitor]), default={})
+        found = {name: float(value) for name, value in best.items() if name.startswith("val/")}
+        latest = self.looks[-1] if self.looks else {}
+        return found | {name: value for name, value in latest.items() if name.startswith("test/")}
+
+    @property
+    def seconds(self) -> float:
+        """Of training, over all times that the run went on."""
+        return sum(part.get("seconds", 0.0) for part in (self.environment, *self.environment.get("before", [])))
+
+    @property
+    def epochs(self) -> int:
+        return 1 + max((int(row["epoch"]) for row in self.history if "epoch" in row), default=-1)
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The part of the config that runs of a group share."""
+        return {k: v for k, v in self.config.items() if k not in REPEATS and not INCIDENTAL.fullmatch(k)}
+
+    def predictions(self, split: str) -> dict[int, dict[str, str]]:
+        """Rows of ``predictions_<split>.csv`` by the sample's index.
+
+        Raises:
+            ValueError: The run has none.
+        """
+        path, command = self.run.sample_predictions(split), {"val": "validate"}.get(split, split)
+        if not path.exists():
+            folder = shown(self.run.folder)
+            raise ValueError(
+                f"{folder} has no predictions of the {split} set: python -m project {command} --run {folder}"
+            )
+        with path.open(newline="") as file:
+            return {int(row["index"]): row for row in csv.DictReader(file)}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but their seed and fold."""
+
+    name: str
+    records: list[Record]
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """The values of all runs that have a metric, by its name."""
+        names = sorted({name for record in self.records for name in record.metrics})
+        return {name: [r.metrics[name] for r in self.records if name in r.metrics] for name in names}
+
+    @property
+    def looks(self) -> int:
+        return sum(len(record.looks) for record in self.records)
+
+    @property
+    def seconds(self) -> float:
+        return statistics.fmean(record.seconds for record in self.records)
+
+
+def spread(values: list[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation, which one value does not have."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def collect(paths: list[Path]) -> list[Record]:
+    """The runs in folders of runs and of experiments, each once; files, which a glob may also give, are passed over.
+
+    Raises:
+        ValueError: A folder holds no run.
+    """
+    found: dict[Path, Record] = {}
+    for path in paths:
+        if path.is_file() or (path.is_dir() and path.name in ("figures", "trials")):
+            continue
+        inside = sorted(path.glob("*/config.yaml")) if not (path / "config.yaml").is_file() else []
+        for run in [find_run(config.parent) for config in inside] or [find_run(path)]:
+            found[run.folder] = Record(run)
+    if not found:
+        raise ValueError("none of these is a run: give folders runs/<experiment>/<id>, or runs/<experiment> for all")
+    return list(found.values())
+
+
+def grouped(records: list[Record]) -> list[Group]:
+    """Runs by experiment and config, in the order in which they came.
+
+    Raises:
+        ValueError: They do not classify the same.
+    """
+    first = records[0]
+    for record in records[1:]:
+        for key in ("data", "data.classes"):
+            if record.config.get(key) != first.config.get(key):
+                what = [f"{shown(r.run.folder)} has {r.config['data']}" for r in (first, record)]
+                raise ValueError(f"{what[0]} and {what[1]}, or other classes of it: compare runs on the same classes")
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        key = json.dumps([record.run.experiment, record.meaning], sort_keys=True)
+        groups.setdefault(key, []).append(record)
+    names = [members[0].run.group for members in groups.values()]
+    # Runs may have been called alike and be different, if the code's defaults or the experiment's file have changed.
+    unique = [name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names, 1)]
+    return [Group(name, members) for name, members in zip(unique, groups.values(), strict=True)]
+
+
+def differences(groups: list[Group]) -> list[dict[str, Any]]:
+    """Of each group the part of the config that is not the same in all of them."""
+    configs = [group.records[0].meaning for group in groups]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    differing = [k for k in keys if any(k not in c or c[k] != configs[0].get(k) for c in configs)]
+    return [{key: config[key] for key in differing if key in config} for config in configs]

@@ -1,0 +1,156 @@
+"""Comparing runs, and results as data."""
+
+import csv
+import json
+import shutil
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+from project.arguments import DEFAULT_CONFIG
+from project.cli import main
+from project.run import Run
+from project.study.results import BEGIN, END, table
+from tests.conftest import QUIET
+
+ROOT = DEFAULT_CONFIG.parent.parent
+Fails = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two experiments on the digits with two seeds each, tested; to look at and not to change."""
+    folder, runs = tmp_path_factory.mktemp("studied"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "disabled")
+        for hidden in ("[64]", "[]"):
+            for seed in (0, 1):
+                args = [f"--model.hidden={hidden}", f"--seed_everything={seed}", "--trainer.max_epochs=2"]
+                cli = main(["fit", "--config", str(DEFAULT_CONFIG), *args, f"--runs_dir={folder}", *QUIET])
+                assert cli is not None
+                main(["test", "--run", str(cli.run.folder), *QUIET])
+                runs.append(cli.run)
+    return runs
+
+
+def copied(runs: list[Run], tmp_path: Path) -> list[Run]:
+    return [Run(Path(shutil.copytree(run.folder, tmp_path / "copies" / "digits" / run.id))) for run in runs]
+
+
+def hits(run: Run, split: str) -> list[bool]:
+    with run.sample_predictions(split).open() as file:
+        return [row["true"] == row["predicted"] for row in csv.DictReader(file)]
+
+
+def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [f"--csv={tmp_path}/t.csv", f"--json={tmp_path}/t.json", f"--picture={tmp_path}/t.png"]
+    main(["compare", *(str(run.folder) for run in studied), *files])
+    output = capsys.readouterr().out
+    comparison = json.loads((tmp_path / "t.json").read_text())
+    assert [g["group"] for g in comparison["groups"]] == [
+        "digits+hidden64-max_epochs2",
+        "digits+no_hidden-max_epochs2",
+    ]
+    for group, runs in zip(comparison["groups"], (studied[:2], studied[2:]), strict=True):
+        truth = [json.loads(run.tests.read_text().splitlines()[-1])["test/acc"] for run in runs]
+        assert group["metrics"]["test/acc"]["values"] == truth
+        assert group["metrics"]["test/acc"]["mean"] == pytest.approx(statistics.mean(truth))
+        assert group["metrics"]["test/acc"]["std"] == pytest.approx(statistics.stdev(truth))
+        assert f"{statistics.mean(truth):.4f} ± {statistics.stdev(truth):.4f}" in output
+        assert (group["looks"], group["seeds"]) == (2, [0, 1])
+        assert group["seconds"] > 0
+    assert [g["config"] for g in comparison["groups"]] == [{"model.hidden": [64]}, {"model.hidden": []}]
+    shares = [
+        [sum(pair) for pair in zip(*(hits(r, "test") for r in g), strict=True)] for g in (studied[:2], studied[2:])
+    ]
+    first = sum(a > b for a, b in zip(*shares, strict=True))
+    second = sum(a < b for a, b in zip(*shares, strict=True))
+    test = comparison["mcnemar"]
+    assert (test["first"], test["second"], test["samples"], test["split"]) == (first, second, 359, "test")
+    assert test["p"] == pytest.approx(binomtest(first, first + second, 0.5).pvalue)
+    assert f"p = {test['p']:.3g}" in output
+    with (tmp_path / "t.csv").open() as file:
+        assert [row["runs"] for row in csv.DictReader(file)] == ["2", "2"]
+    with Image.open(tmp_path / "t.png") as picture:
+        assert picture.size[0] > 1000
+
+
+def test_two_single_runs_are_mcnemars_test(studied: list[Run], tmp_path: Path) -> None:
+    a, b = studied[0], studied[2]
+    main(
+        [
+            "compare",
+            str(a.folder),
+            str(b.folder),
+            "--split=val",
+            f"--json={tmp_path}/t.json",
+            f"--picture={tmp_path}/p.png",
+        ]
+    )
+    pairs = list(zip(hits(a, "val"), hits(b, "val"), strict=True))
+    only = sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs)
+    test = json.loads((tmp_path / "t.json").read_text())["mcnemar"]
+    assert (test["first"], test["second"]) == only
+    assert test["p"] == pytest.approx(binomtest(only[0], sum(only), 0.5).pvalue)
+
+
+def test_folds_are_one_group(fit: Callable, tmp_path: Path) -> None:
+    for fold in (0, 1):
+        for hidden in ("[8]", "[]"):
+            args = [f"--data.fold={fold}", "--data.num_folds=2", f"--model.hidden={hidden}"]
+            fit("--trainer.max_epochs=1", *args)
+    main(["compare", "runs/digits", f"--json={tmp_path}/t.json"])
+    comparison = json.loads((tmp_path / "t.json").read_text())
+    assert [g["folds"] for g in comparison["groups"]] == [[0, 1], [0, 1]]
+    assert (comparison["mcnemar"]["split"], comparison["mcnemar"]["samples"]) == ("val", 1438)  # each sample once
+    assert (tmp_path / "runs" / "digits" / "compare.png").exists()
+
+
+def test_what_cannot_be_compared(studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails) -> None:
+    a, b = copied([studied[0], studied[2]], tmp_path)
+    both = ["compare", str(a.folder), str(b.folder)]
+    b.sample_predictions("test").unlink()
+    assert "has no predictions of the test set: python -m project test --run" in fails(*both)
+    b.tests.unlink()
+    assert "or compare --split val" in fails(*both)
+    b.sample_predictions("val").unlink()
+    assert "python -m project validate --run" in fails(*both, "--split=val")
+    main(["fit", "--model=MLP", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1", *QUIET])
+    assert "compare runs on the same classes" in fails("compare", str(a.folder), "runs/mlp_mnist")
+    assert "is not a run" in fails("compare", "nowhere")
+    assert "runs" in fails("compare")
+    assert "unrecognized" in fails("compare", str(a.folder), "--spilt=val")
+
+
+def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
+    readme, folder = tmp_path / "README.md", tmp_path / "results"
+    places = [f"--folder={folder}", f"--readme={readme}"]
+    readme.write_text("# title\n")
+    assert "has no lines" in fails("results", *places)
+    readme.write_text(f"# title\n{BEGIN}old\n{END}\nmore\n")
+    main(["results", *(str(run.folder) for run in studied), *places])
+    result = json.loads((folder / "digits+hidden64-max_epochs2.json").read_text())
+    truth = [json.loads(run.tests.read_text())["test/acc"] for run in studied[:2]]
+    assert result["metrics"]["test/acc"] == {
+        "mean": pytest.approx(statistics.mean(truth)),
+        "std": pytest.approx(statistics.stdev(truth)),
+        "values": truth,
+    }
+    assert (result["seeds"], result["epochs"], result["looks"]) == ([0, 1], 2, 2)
+    assert result.keys() >= {"device", "versions", "commit", "commands", "seconds"}
+    text = readme.read_text()
+    assert text.startswith("# title\n")
+    assert text.endswith(f"{END}\nmore\n")
+    assert f"{statistics.mean(truth):.4f} ± {statistics.stdev(truth):.4f}" in text
+    untested = copied(studied[:1], tmp_path)[0]
+    untested.tests.unlink()
+    assert "was not tested" in fails("results", str(untested.folder), *places)
+
+
+def test_readme_has_the_results() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert text.partition(BEGIN)[2].partition(END)[0] == table(ROOT / "configs" / "results")
