@@ -16,6 +16,7 @@ PREFLIGHT_COMMANDS = ("describe", "check", "prepare", "export")  # they need no 
 USES_CHECKPOINT = ("validate", "test", "predict", "export")
 FOLDER_COMMANDS = ("compare", "report", "results", "sweep")  # they have a parser of their own
 COMMANDS = (*TRAINER_COMMANDS, *PREFLIGHT_COMMANDS, *FOLDER_COMMANDS)
+FINDS = ("lr", "batch_size")
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
@@ -85,12 +86,16 @@ def read_arguments(args: list[str]) -> Arguments:
         "format": command != "export" and "only export takes it",
         "output": command != "export" and "only export takes it",
         "find": command != "fit" and "only fit takes it",
+        "run": "find" in given and "--find tries a config",
         "input_shape": command != "describe" and "it comes from the data",
         "num_classes": command != "describe" and "it comes from the data",
         "data.val_size": "data.num_folds" in given and "the fold is held out",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }
+    for name, value in options:
+        if name == "find" and value not in FINDS:
+            raise ValueError(f"--find {value} is unknown: give {' or '.join(FINDS)}")
     for name in given & useless.keys():
         if useless[name]:
             raise ValueError(f"--{name} would do nothing here ({useless[name]}): leave it out")

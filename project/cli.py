@@ -23,6 +23,7 @@ from project.cluster import bound_waiting, cluster_plugins
 from project.data import ImageDataModule
 from project.data.base import end_workers
 from project.ending import check_lost, end
+from project.find import find
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
@@ -89,26 +90,30 @@ class CLI(ParserCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         settings, command = self.settings, self.subcommand
         experiment = settings.experiment or self.arguments.experiment
-        self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment, self.arguments.difference)
+        difference = (f"-find_{settings.find}" if settings.find else "") + self.arguments.difference
+        self.run = self.arguments.run or new_run(Path(settings.runs_dir), experiment, difference)
         config = {**self._get(self.config_init, "trainer"), "default_root_dir": str(self.run.folder)}
         config["profiler"] = config["profiler"] or callbacks.NoProfiler()
         config["plugins"] = [*(config["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
+        if settings.find:  # nothing stays of what it trains
+            config |= {"logger": False, "enable_checkpointing": False}
         if config["logger"] in (None, True):
             config["logger"] = [MetricsCSV(self.run)] if command in ("fit", "test") else []
             mode = resolve_mode(settings.wandb.mode) if command != "predict" else "disabled"
             if mode != "disabled":
                 config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
-        if command == "predict":
+        if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
-        observers = [*self.observers, callbacks.Figures(self.run), callbacks.Learned(self.run)]
-        observers.append(callbacks.Predictions(self.run))
+        observers = list(self.observers)
+        if not settings.find:
+            observers += [kind(self.run) for kind in (callbacks.Figures, callbacks.Learned, callbacks.Predictions)]
         if config["enable_progress_bar"] is not False:
             observers.append(callbacks.ProgressBar())
         if command != "fit":
             config["enable_checkpointing"] = False
             # The weights of a checkpoint are averaged already.
             config["callbacks"] = [c for c in config["callbacks"] or [] if not isinstance(c, WeightAveraging)]
-        else:
+        elif not settings.find:
             observers.append(callbacks.Record(self.run, self.saved_config()))
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
@@ -120,16 +125,23 @@ class CLI(ParserCLI):
         bound_waiting(trainer)
         return trainer
 
+    def full_config(self) -> dict[str, Any]:
+        """The merged config, with all defaults."""
+        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, format="yaml")
+        return {key: value for key, value in yaml.safe_load(text).items() if key not in NOT_OF_A_RUN}
+
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""
-        text = self._parser(self.subcommand).dump(self.settings, skip_none=False, format="yaml")
-        config = yaml.safe_load(text)
+        config = self.full_config()
         config["data"]["init_args"] |= self.datamodule.found
-        return {key: value for key, value in config.items() if key not in NOT_OF_A_RUN}
+        return config
 
     # ---------------------------------------------------------------- commands
 
     def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+        if self.settings.find:
+            print_summary(self.run, self.trainer, find(self.settings.find, self.run, self.trainer, model, datamodule))
+            return
         best, resume = self.run.checkpoint("best"), newest_good(self.run.to_resume)
         callbacks.skip_empty_hooks(self.trainer, model)
         start = time.monotonic()

@@ -12,7 +12,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from project.losses import CRITERIA, Criterion, l1_norm
-from project.models.checks import check_finite, check_fits, check_precision, check_state_finite, diverged
+from project.models.checks import Diverged, check_finite, check_fits, check_precision, check_state_finite
 from project.models.network import Network
 from project.models.window import Window, gather_window, share_of_window
 from project.optim import Constant, Schedule, Uncopied, use_fused_kernels, weight_decay_groups
@@ -219,7 +219,7 @@ class ImageClassifier(Network):
             metric.reset()
         fitting = self.trainer.state.fn == "fit"
         if fitting and not values["val/loss"].isfinite():
-            raise diverged(f"the validation loss became {values['val/loss']:f} after step {self.global_step}")
+            raise Diverged(f"the validation loss became {values['val/loss']:f} after step {self.global_step}")
         self.log_dict(values, prog_bar=True, logger=fitting and bool(self.trainer.loggers), sync_dist=True)
 
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:

@@ -5,27 +5,33 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 
-def diverged(what: str) -> ValueError:
-    """The error that ends a run whose numbers are no longer finite."""
-    return ValueError(
-        f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
-        "with --trainer.gradient_clip_val 1"
-    )
+class Diverged(ValueError):
+    """Ends a run whose numbers are no longer finite.
+
+    Args:
+        what: The number, and when it was seen.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
+            "with --trainer.gradient_clip_val 1"
+        )
 
 
 def check_finite(losses: Tensor, last_step: int) -> None:
-    """Raise ValueError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
+    """Raise Diverged, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
     finite = losses.isfinite()
     if not finite.all():
         first = int((~finite).int().argmax())
-        raise diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
+        raise Diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
 
 
 def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
-    """Raise ValueError, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
+    """Raise Diverged, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
     for name, tensor in state.items():
         if not tensor.isfinite().all():
-            raise diverged(f"{name} became NaN or infinite by step {step}")
+            raise Diverged(f"{name} became NaN or infinite by step {step}")
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
