@@ -4,11 +4,17 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
 
   fit        train; with no config, on handwritten digits that need no download
   fit        --run RUN          go on from the last checkpoint
+  fit        --find lr|batch_size   find one, and train nothing
   test       --run RUN          evaluate on the test set
   validate   --run RUN          evaluate on the validation set
   predict    --run RUN --images FILE_OR_FOLDER ...
   check      [--config FILE]   what is wrong with data and model, in seconds
   prepare    [--config FILE]   a cache of ImageNet's images in the size of --data.cache
+  export     --run RUN          the network as one file, ONNX or torch.export
+  compare    RUN ...            what differs, means over seeds, McNemar's test, histories
+  report     RUN ...            one HTML file with all there is to see
+  results    RUN ...            configs/results/*.json, and the README's table of them
+  sweep      FILE --trials N    with Optuna, in as many processes as wanted
   describe   --model NAME       the network's layers, output shapes, parameters and multiply-adds; needs no data
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.

@@ -165,7 +165,7 @@ class CLI(ParserCLI):
     def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         rows = self.evaluate("test", self.checkpoint)
         if self.trainer.is_global_zero:
-            record_test(self.run, self.checkpoint, self.result)
+            rows["looks"] = f"{record_test(self.run, self.checkpoint, self.result)} at the test set, with this one"
         for logger in self.trainer.loggers:
             logger.log_metrics(self.result, model.loaded_step - 1)  # steps are logged counting from 0
             logger.save()

@@ -192,12 +192,13 @@ def record_environment(run: Run, seed: int) -> dict[str, Any]:
     return environment
 
 
-def record_test(run: Run, checkpoint: Path, result: dict[str, float]) -> None:
-    """Append one look at the test set to tests.jsonl."""
+def record_test(run: Run, checkpoint: Path, result: dict[str, float]) -> int:
+    """Append one look at the test set to tests.jsonl, and count them."""
     commit = (git_state() or {}).get("commit")
     line = {"time": now(), "checkpoint": str(checkpoint), "split": "test", **result, "commit": commit}
     with run.tests.open("a") as file:
         file.write(json.dumps(line) + "\n")
+    return len(run.tests.read_text().splitlines())
 
 
 def write_atomically(path: Path, text: str) -> None:
