@@ -108,11 +108,10 @@ def test_defaults_are_those_of_the_signature() -> None:
     assert type(parameters["lr_schedule"].default).__name__ == DEFAULT_CLASSES["lr_schedule"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted({*(ROOT / "configs").rglob("*.yaml")} - {*(ROOT / "configs" / "sweeps").iterdir()}),
-    ids=lambda path: path.stem,
-)
+EXPERIMENTS = [path for path in sorted((ROOT / "configs").rglob("*.yaml")) if path.parent.name != "sweeps"]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_config_header_says_what_it_costs(path: Path) -> None:
     header = "".join(line for line in path.read_text().splitlines(keepends=True) if line.startswith("#"))
     assert re.search(rf"python -m project fit.* --config configs/{path.relative_to(ROOT / 'configs')}\n", header)
@@ -121,6 +120,6 @@ def test_config_header_says_what_it_costs(path: Path) -> None:
 
 def test_readme() -> None:
     text = (ROOT / "README.md").read_text()
-    assert len(text.splitlines()) < 250
+    assert len(text.splitlines()) <= 250
     for name in re.findall(r"`((?:project|configs|tests)/[\w/.]+)`", text):
         assert (ROOT / name).exists(), name

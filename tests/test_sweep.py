@@ -50,6 +50,7 @@ def start(file: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.timeout(400)  # seven processes
 def test_two_processes_killed_and_continued(tmp_path: Path, fit: Callable[..., CLI]) -> None:
     parameters = {**SWEEP["parameters"], "trainer.max_epochs": {"value": 12}}
     file = write(tmp_path / "s.yaml", parameters=parameters)

@@ -7,6 +7,7 @@ A picture shows all histories, one above the other.
 import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -105,14 +106,17 @@ def plus_minus(value: dict[str, Any]) -> str:
     return f"{value['mean']:.4f}" + (f" ± {value['std']:.4f}" if value["std"] is not None else "")
 
 
+def metric_names(names: Iterable[str]) -> list[str]:
+    """In the order of papers: accuracies first, those of the test set before those of the validation set."""
+    return sorted(names, key=lambda name: (name.endswith("loss"), name.startswith("val"), name))
+
+
 def print_groups(described: list[dict[str, Any]], verdict: str, picture: Path) -> None:
     """The table, with the verdict and the place of the picture under it."""
     from rich.console import Console
     from rich.table import Table
 
-    names = list(dict.fromkeys(name for group in described for name in group["metrics"]))
-    # As on paper: accuracies first, those of the test set before those of the validation set.
-    names.sort(key=lambda name: (name.endswith("loss"), name.startswith("val"), name))
+    names = metric_names({name for group in described for name in group["metrics"]})
     table = Table(show_lines=any(len(group["config"]) > 1 for group in described))
     for name in ("group", "runs", "differs in", *names, "seconds", "looks at test"):
         table.add_column(name, justify="left" if name in ("group", "differs in") else "right")

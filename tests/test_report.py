@@ -1,0 +1,93 @@
+"""`report`: one HTML file."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+from project.cli import main
+from project.run import Run
+
+
+class Page(HTMLParser):
+    """What a browser would load, and the text that it would show."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.texts: list[str] = []
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "poster", "action"):
+                self.sources.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+        if tag == "img":
+            assert dict(attrs)["alt"]
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+def test_report_of_one_run(run_copy: Run) -> None:
+    main(["report", str(run_copy.folder)])
+    path = run_copy.folder / "report.html"
+    assert path.stat().st_size < 3_000_000
+    page = Page(path)
+    assert all(source.startswith("data:image/webp;base64,") for source in page.sources)
+    assert len(page.sources) >= 4
+    assert all(link.startswith(("data:,", "#")) for link in page.links)
+    assert not {"script", "iframe", "object", "embed"} & set(page.tags)
+    assert "url(" not in path.read_text()
+    with run_copy.sample_predictions("val").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in "0123456789":
+        hits = [row["true"] == row["predicted"] for row in rows if row["true_name"] == name]
+        at = page.texts.index(name, page.texts.index("taken for"))
+        assert page.texts[at + 1 : at + 3] == [str(len(hits)), f"{sum(hits) / len(hits):.4f}"]
+    assert run_copy.config.read_text().strip() in page.texts
+    assert "Comparison" not in page.texts
+
+
+def test_report_of_several_runs_escapes_and_leaves_out(run_copy: Run, finished: Run, tmp_path: Path) -> None:
+    hostile = Run(run_copy.folder.rename(run_copy.folder.with_name("<script>alert(1)<")))
+    rows = re.sub(r"\b3,3(?=,)", "3,<b onload=x>", hostile.sample_predictions("val").read_text())
+    hostile.sample_predictions("val").write_text(rows)
+    main(["report", str(finished.folder), str(hostile.folder), f"--output={tmp_path}/new/r.html"])
+    page = Page(tmp_path / "new" / "r.html")
+    assert "script" not in page.tags
+    assert {"digits/<script>alert(1)<", "<b onload=x>"} <= set(page.texts)
+    assert {link for link in page.links if link != "data:,"} == {"#run-1", "#run-2"}
+    assert {"run-1", "run-2", "comparison"} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    for path in (hostile.sample_predictions("val"), hostile.environment, hostile.metrics):
+        path.unlink()
+    for path in hostile.figures.iterdir():
+        path.unlink()
+    main(["report", str(hostile.folder)])
+    bare = Page(hostile.folder / "report.html")
+    assert "img" not in bare.tags
+    assert "Environment" not in bare.texts
+
+
+def test_looks_at_the_test_set_are_there(run_copy: Run) -> None:
+    look = {"time": "2026-01-01T00:00:00+00:00", "checkpoint": "x", "split": "test", "test/acc": 0.5, "commit": None}
+    run_copy.tests.write_text(json.dumps(look) + "\n" + json.dumps(look) + "\n")
+    main(["report", str(run_copy.folder)])
+    assert "Looks at the test set: 2" in Page(run_copy.folder / "report.html").texts
+
+
+def test_what_cannot_be_reported(run_copy: Run, fails: Callable[..., str], tmp_path: Path) -> None:
+    assert "is not a run" in fails("report", str(tmp_path / "nowhere"))
+    assert "unrecognized" in fails("report", str(run_copy.folder), "--ouput=x")
