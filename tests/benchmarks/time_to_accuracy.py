@@ -1,0 +1,135 @@
+"""Seconds from the command to a test accuracy on MNIST, against the usual template's default experiment.
+
+    python -m tests.benchmarks.time_to_accuracy --root DIR [--turns 3] [--out time_to_accuracy.json]
+
+Ours is `python -m project fit --config configs/mnist_lenet.yaml --trainer.max_epochs 2`, all of it: imports,
+checkpoints, validation, pictures. Its test accuracy comes from `python -m project test`, which is not timed. The reference is what
+lightning-hydra-template trains by default, written again from its published settings: an MLP 784-64-128-64-10 with
+batch norm and Adam at 0.001 for 10 epochs of Lightning's Trainer, validated every epoch, on images that a DataLoader
+without workers reads one by one through torchvision's MNIST, ToTensor and Normalize in batches of 128. Its time is
+that of the whole process less its test. The commands take turns.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import versions
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def reference(root: str) -> None:
+    """Train and test the usual way, and print accuracy and the seconds of the test as JSON."""
+    import lightning as L
+    import torch
+    import torch.nn.functional as F
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger
+    from torch import Tensor, nn
+    from torch.utils.data import ConcatDataset, DataLoader, random_split
+    from torchmetrics.classification import MulticlassAccuracy
+    from torchvision import transforms
+    from torchvision.datasets import MNIST
+
+    class Module(L.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            layers: list[nn.Module] = [nn.Flatten()]
+            for i, o in ((784, 64), (64, 128), (128, 64)):
+                layers += [nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU()]
+            self.net = nn.Sequential(*layers, nn.Linear(64, 10))
+            self.accuracies = nn.ModuleDict({f"{s}_acc": MulticlassAccuracy(10) for s in ("train", "val", "test")})
+
+        def step(self, batch: tuple[Tensor, Tensor], split: str) -> Tensor:
+            logits = self.net(batch[0])
+            loss = F.cross_entropy(logits, batch[1])
+            accuracy = self.accuracies[f"{split}_acc"]
+            accuracy(logits.argmax(1), batch[1])
+            self.log(f"{split}/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+            self.log(f"{split}/acc", accuracy, on_step=False, on_epoch=True, prog_bar=True)
+            return loss
+
+        def training_step(self, batch: Any, _: int) -> Tensor:
+            return self.step(batch, "train")
+
+        def validation_step(self, batch: Any, _: int) -> None:
+            self.step(batch, "val")
+
+        def test_step(self, batch: Any, batch_idx: int) -> None:
+            self.step(batch, "test")
+
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.Adam(self.parameters(), lr=0.001)
+            schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=10)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/loss"}}
+
+    L.seed_everything(0)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    everything = ConcatDataset([MNIST(root, train=train, transform=transform) for train in (True, False)])
+    parts = random_split(everything, [55_000, 5_000, 10_000], torch.Generator().manual_seed(42))
+    train, val, test = (DataLoader(part, 128, shuffle=i == 0, num_workers=0) for i, part in enumerate(parts))
+    with tempfile.TemporaryDirectory() as folder:
+        best = ModelCheckpoint(folder, monitor="val/acc", mode="max", save_last=True)
+        trainer = L.Trainer(
+            max_epochs=10, accelerator="cpu", callbacks=[best], logger=CSVLogger(folder), default_root_dir=folder
+        )
+        module = Module()
+        trainer.fit(module, train, val)
+        start = time.perf_counter()
+        [result] = trainer.test(module, test, ckpt_path="best", weights_only=False)
+    print("RESULT", json.dumps({"accuracy": result["test/acc"], "test_s": time.perf_counter() - start}))
+
+
+def process(words: list[str], folder: str) -> tuple[float, str]:
+    """Seconds and output of a Python process."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WANDB_MODE": "disabled", "PYTHONWARNINGS": "ignore"}
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.PIPE, check=True)
+    return time.perf_counter() - start, done.stdout.decode()
+
+
+def measure(root: str, epochs: int, seed: int) -> dict[str, float]:
+    """One turn: ours, then the reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = str(REPOSITORY / "configs" / "mnist_lenet.yaml")
+        words = ["-m", "project", "fit", "--config", config, f"--data.root={root}", f"--trainer.max_epochs={epochs}"]
+        ours, _ = process([*words, f"--seed_everything={seed}"], folder)
+        process(["-m", "project", "test", "--run", "runs/mnist_lenet"], folder)
+        [tested] = Path(folder).glob("runs/mnist_lenet/*/tests.jsonl")
+        accuracy = json.loads(tested.read_text())["test/acc"]
+        seconds, said = process(["-m", "tests.benchmarks.time_to_accuracy", "--reference", "--root", root], folder)
+    told = json.loads(said.partition("RESULT ")[2].splitlines()[0])
+    return {
+        "ours_s": ours,
+        "ours_accuracy": accuracy,
+        "reference_s": seconds - told["test_s"],
+        "reference_accuracy": told["accuracy"],
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=lambda path: str(Path(path).absolute()), required=True, help="with MNIST/raw")
+    parser.add_argument("--epochs", type=int, default=2, help="of ours")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--reference", action="store_true", help="only train the reference")
+    parser.add_argument("--out", type=Path, default=Path("time_to_accuracy.json"))
+    options = parser.parse_args()
+    if options.reference:
+        reference(options.root)
+    else:
+        turns = [measure(options.root, options.epochs, seed) for seed in range(options.turns)]
+        result: dict[str, Any] = {key: round(statistics.median(turn[key] for turn in turns), 4) for key in turns[0]}
+        result["ratio"] = round(statistics.median(turn["ours_s"] / turn["reference_s"] for turn in turns), 3)
+        result |= {"turns": turns, "epochs": options.epochs, **versions()}
+        for key, value in result.items():
+            print(f"{key:24} {value}")
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
