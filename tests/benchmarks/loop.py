@@ -4,8 +4,8 @@
 
 Both train an MLP 784-64-128-64-10 on MNIST in memory with batches of 128 and AdamW, or torchvision's ResNet-18 with a
 stem for small images with batches of 64, and write mean loss and accuracy to CSV once a turn; `fit` has its default
-loggers, metrics, callbacks and progress bar besides. They take turns in one process, 50 steps each or 3 of ResNet-18, so
-that a machine that speeds up or slows down does so for all; the ratio is the median over all turns. Validation,
+loggers, metrics, callbacks and progress bar besides. They take turns in one process, 50 steps each or 3 of ResNet-18,
+so that a machine that speeds up or slows down does so for all; the ratio is the median over all turns. Validation,
 checkpoints and the first turn are not timed.
 
 `fit` chooses PyTorch's fused kernel of AdamW, the usual hand-written loop does not; the ratio to one that does,

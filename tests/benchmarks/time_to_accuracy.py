@@ -3,11 +3,11 @@
     python -m tests.benchmarks.time_to_accuracy --root DIR [--turns 3] [--out time_to_accuracy.json]
 
 Ours is `python -m project fit --config configs/mnist_lenet.yaml --trainer.max_epochs 2`, all of it: imports,
-checkpoints, validation, pictures. Its test accuracy comes from `python -m project test`, which is not timed. The reference is what
-lightning-hydra-template trains by default, written again from its published settings: an MLP 784-64-128-64-10 with
-batch norm and Adam at 0.001 for 10 epochs of Lightning's Trainer, validated every epoch, on images that a DataLoader
-without workers reads one by one through torchvision's MNIST, ToTensor and Normalize in batches of 128. Its time is
-that of the whole process less its test. The commands take turns.
+checkpoints, validation, pictures. Its test accuracy comes from `python -m project test`, which is not timed. The
+reference is what lightning-hydra-template trains by default, written again from its published settings: an MLP
+784-64-128-64-10 with batch norm and Adam at 0.001 for 10 epochs of Lightning's Trainer, validated every epoch, on
+images that a DataLoader without workers reads one by one through torchvision's MNIST, ToTensor and Normalize in
+batches of 128. Its time is that of the whole process less its test. The commands take turns.
 """
 
 import argparse
