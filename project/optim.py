@@ -75,19 +75,20 @@ class Constant(Schedule):
 
 
 class Linear(Schedule):
-    """Linear warm-up from 0, then a straight line from 1 to ``final``.
+    """Linear warm-up from ``initial``, then a straight line from 1 to ``final``.
 
     Args:
         warmup: Fraction of the run spent warming up.
+        initial: Factor at the start of the run.
         final: Factor at the end of the run.
     """
 
-    def __init__(self, warmup: float = 0.0, final: float = 0.0) -> None:
-        self.warmup, self.final = fraction(warmup, "warmup"), final
+    def __init__(self, warmup: float = 0.0, initial: float = 0.0, final: float = 0.0) -> None:
+        self.warmup, self.initial, self.final = fraction(warmup, "warmup"), initial, final
 
     def __call__(self, progress: float) -> float:
         if progress < self.warmup:
-            return progress / self.warmup
+            return interpolate(self.initial, 1.0, progress / self.warmup)
         return interpolate(1.0, self.final, (progress - self.warmup) / (1 - self.warmup))
 
 

@@ -1,6 +1,7 @@
-"""Observers: they look at training and never change it."""
+"""Observers, which look at training and never change it, and what changes weights over time."""
 
 from project.callbacks.learned import Learned
+from project.callbacks.lookahead import Lookahead
 from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
 from project.callbacks.pictures import Figures
 from project.callbacks.predictions import Predictions
@@ -12,6 +13,7 @@ __all__ = [
     "Interrupted",
     "LastCheckpoint",
     "Learned",
+    "Lookahead",
     "NoProfiler",
     "Predictions",
     "ProgressBar",

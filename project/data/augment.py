@@ -4,6 +4,7 @@ Pure functions first, which take the parameters; then the classes that draw them
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +16,10 @@ def flip(x: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
 
 
-def crop(x: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
-    """Images (N, C, H, W) cut out of themselves padded with zeros, at rows ``top`` and columns ``left`` (N,)."""
+def crop(x: Tensor, padding: int, top: Tensor, left: Tensor, mode: str = "constant") -> Tensor:
+    """Images (N, C, H, W) cut out of themselves padded as ``mode`` says, at rows ``top`` and columns ``left`` (N,)."""
     height, width = x.shape[2:]
-    windows = F.pad(x, [padding] * 4).unfold(2, height, 1).unfold(3, width, 1)  # views (N, C, top, left, H, W)
+    windows = F.pad(x, [padding] * 4, mode).unfold(2, height, 1).unfold(3, width, 1)  # views (N, C, top, left, H, W)
     return windows[torch.arange(len(x), device=x.device), :, top, left]
 
 
@@ -57,7 +58,13 @@ def erase(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -
 
 
 class Augmentation:
-    """A random transform of a batch; subclass it and implement ``__call__``."""
+    """A random transform of a batch; subclass it and implement ``__call__``.
+
+    Attributes:
+        epoch: Of the training, which the data module keeps up to date.
+    """
+
+    epoch = 0
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Transformed images (N, C, H, W), float in [0, 255], and targets.
@@ -74,21 +81,33 @@ class Flip(Augmentation):
         return flip(x, torch.rand(len(x), generator=generator, device=x.device) < 0.5), y
 
 
+class AlternatingFlip(Augmentation):
+    """Mirror each image left and right in every other epoch: in the odd ones or the even (Jordan, 2024, section 3.6).
+
+    Which, depends on the sum of the image's values alone, so it must come before what changes them.
+    """
+
+    def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        return flip(x, (x.double().sum((1, 2, 3)) + self.epoch) % 2 == 1), y
+
+
 class Crop(Augmentation):
-    """Pad with zeros and crop back to size at random (He et al., 2016, section 4.2).
+    """Pad and crop back to size at random (He et al., 2016, section 4.2).
 
     Args:
         padding: Of each side, in pixels.
+        mode: ``constant`` pads with zeros, ``reflect`` with what lies inside of the border.
     """
 
-    def __init__(self, padding: int = 4) -> None:
+    def __init__(self, padding: int = 4, mode: Literal["constant", "reflect"] = "constant") -> None:
         if padding < 0:
             raise ValueError(f"Crop: padding {padding} must not be negative")
-        self.padding = padding
+        self.padding, self.mode = padding, mode
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         place = torch.randint(2 * self.padding + 1, (2, len(x)), generator=generator, device=x.device)
-        return crop(x, self.padding, *place.unbind()), y
+        top, left = place.unbind()
+        return crop(x, self.padding, top, left, self.mode), y
 
 
 class Rotate(Augmentation):

@@ -211,6 +211,8 @@ class ImageDataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         training = self.trainer is not None and self.trainer.training
+        for transform in self.augment:
+            transform.epoch = self.trainer.current_epoch if training else 0
         return self.to_input(*batch, step=self.trainer.fit_loop.total_batch_idx if training else None)
 
     def to_input(self, x: Tensor, y: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:

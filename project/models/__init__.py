@@ -1,5 +1,6 @@
 """One LightningModule for each architecture. Importing a class here is what registers it for the CLI."""
 
+from project.models.airbench import Airbench
 from project.models.alexnet import AlexNet
 from project.models.base import ImageClassifier
 from project.models.googlenet import GoogLeNet
@@ -8,4 +9,4 @@ from project.models.mlp import MLP
 from project.models.resnet import ResNet
 from project.models.vgg import VGG
 
-__all__ = ["MLP", "VGG", "AlexNet", "GoogLeNet", "ImageClassifier", "LeNet", "ResNet"]
+__all__ = ["MLP", "VGG", "Airbench", "AlexNet", "GoogLeNet", "ImageClassifier", "LeNet", "ResNet"]

@@ -1,0 +1,123 @@
+"""The network of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024), without its training recipe."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from project.models.base import ImageClassifier
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, the first of them pooled (Jordan, 2024, section 3.1).
+
+    Args:
+        in_channels: Channels of the input.
+        channels: Channels of the convolutions, which begin as the identity on the first ``in_channels``.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.bn1 = norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = norm(channels)
+        for conv in (self.conv1, self.conv2):
+            nn.init.dirac_(conv.weight.data[: conv.in_channels])  # section 3.3
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
+        return F.gelu(self.bn2(self.conv2(x)))
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    """Batch norm that keeps a short memory, and whose scale does not train."""
+    layer = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4)
+    layer.weight.requires_grad_(False)
+    return layer
+
+
+class Airbench(ImageClassifier):
+    """A small convolutional network that is trained in ten epochs (Jordan, 2024).
+
+    Its first layer whitens patches of 2x2 pixels: before the first step it is given the eigenvectors of the covariance
+    of the training set's patches, and stays as it is but for its bias.
+
+    Args:
+        widths: Channels of the three blocks.
+        whiten_epochs: For which the bias of the first layer trains.
+        whiten_images: That the covariance is taken from.
+        bias_lr: Factor of the learning rate of biases; their weight decay is divided by it.
+        translate_average: Evaluate by the mean over the image, which counts half, and two that are moved by a pixel
+            (section 3.5, with ``flip_average``).
+    """
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, int, int] = (64, 256, 256),
+        whiten_epochs: int = 3,
+        whiten_images: int = 5000,
+        bias_lr: float = 64.0,
+        translate_average: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.require_pixels(25)
+        channels = self.input_shape[0]
+        self.whiten_epochs, self.whiten_images, self.bias_lr = whiten_epochs, whiten_images, bias_lr
+        self.translate_average = translate_average
+        self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
+        self.whiten.weight.requires_grad_(False)
+        ins = (self.whiten.out_channels, *widths)
+        self.blocks = nn.Sequential(*(Block(i, o) for i, o in zip(ins, widths, strict=False)))
+        self.head = nn.Linear(widths[-1], self.num_classes, bias=False)
+        self.initialize()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks(F.gelu(self.whiten(x)))
+        return self.head(x.amax((2, 3))) / 9
+
+    def judged(self, x: Tensor) -> Tensor:
+        logits = super().judged(x)
+        if not self.translate_average:
+            return logits
+        height, width = x.shape[2:]
+        padded = F.pad(x, [1] * 4, mode="reflect")
+        moved = super().judged(padded[:, :, :height, :width]) + super().judged(padded[:, :, 2:, 2:])
+        return logits / 2 + moved / 4
+
+    # ---------------------------------------------------------------- training
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit" and not self.weights:  # a checkpoint is loaded after this
+            data = self.trainer.datamodule
+            indices = data.train_indices[: self.whiten_images]
+            x, _ = data.to_input(*data.train_set.__getitems__(indices))
+            self.whiten.weight.data.copy_(whitening(x))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        optimizer = super().configure_optimizers()
+        decay = self.hyperparameters[0].get("weight_decay", 0.0)
+        for group in (self.hyperparameters[1], optimizer.param_groups[1]):
+            group["lr"] *= self.bias_lr
+            group["weight_decay"] = decay / self.bias_lr
+        return optimizer
+
+    def on_after_backward(self) -> None:
+        if self.current_epoch >= self.whiten_epochs:
+            self.whiten.get_parameter("bias").grad = None  # optimisers pass over it
+
+
+def whitening(x: Tensor, eps: float = 5e-4) -> Tensor:
+    """Kernels (2 * 4C, C, 2, 2) that map patches of ``x`` (N, C, H, W) to uncorrelated values of variance one.
+
+    The first 4C are the eigenvectors of the patches' covariance, and the others the negatives of these (section 3.2).
+    """
+    channels = x.shape[1]
+    patches = x.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4 * channels).double()
+    values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+    kernels = (vectors / (values + eps).sqrt()).T.flip(0).reshape(-1, channels, 2, 2)
+    return torch.cat([kernels, -kernels]).to(x)

@@ -1,0 +1,146 @@
+"""The fast CIFAR-10 recipe: its network, its weights over time, its flip."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from project.cli import CLI
+from project.data.augment import AlternatingFlip, Crop
+from project.models.airbench import Airbench, whitening
+from tests.test_resume import Crash, Stop, crash
+
+SHAPE = {"num_classes": 10, "input_shape": (3, 32, 32)}
+
+
+def test_parameter_count() -> None:
+    """What the paper's section 3.1 adds up to; that of its code is 1.97 million."""
+    convolutions = 24 * 12 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 256 * 256 + 256 * 256 + 256 * 256)
+    norms = 2 * 2 * (64 + 256 + 256)
+    assert sum(p.numel() for p in Airbench(**SHAPE).parameters()) == convolutions + 24 + norms + 2560
+
+
+def test_first_layer_whitens(photographs: np.ndarray) -> None:
+    x = torch.from_numpy(photographs).float() / 64 - 2
+    kernels = whitening(x, eps=0.0)
+    y = F.conv2d(x.double(), kernels.double())[:, :12].permute(1, 0, 2, 3).reshape(12, -1)
+    assert torch.allclose(y @ y.T / y.shape[1], torch.eye(12, dtype=torch.double), atol=1e-3)
+    assert torch.equal(kernels[:12], -kernels[12:])
+
+
+def test_convolutions_begin_as_the_identity() -> None:
+    block = Airbench(**SHAPE).blocks[0]
+    x = torch.randn(2, 24, 9, 9)
+    assert torch.allclose(block.conv1(x)[:, :24], x, atol=1e-6)
+
+
+def test_views_are_averaged() -> None:
+    model = Airbench(flip_average=True, translate_average=True, **SHAPE).eval()
+    x = torch.randn(3, 3, 32, 32)
+    padded = F.pad(x, [1, 1, 1, 1], mode="reflect")
+    views = [(x, 0.5), (padded[..., :-2, :-2], 0.25), (padded[..., 2:, 2:], 0.25)]
+    expected = sum(weight * (model(view) + model(view.flip(3))) / 2 for view, weight in views)
+    assert torch.allclose(model.judged(x), expected, atol=1e-6)
+
+
+def test_biases_have_their_own_rate() -> None:
+    model = Airbench(optimizer=lambda p: torch.optim.SGD(p, lr=0.5, weight_decay=0.01), **SHAPE)
+    weights, biases = model.configure_optimizers().param_groups
+    assert (weights["lr"], weights["weight_decay"]) == (0.5, 0.01)
+    assert (biases["lr"], biases["weight_decay"]) == (32.0, 0.01 / 64)
+    assert model.hyperparameters[1]["lr"] == 32.0
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    assert frozen == {"whiten.weight", *(f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2))}
+
+
+def test_first_bias_trains_for_a_while_alone() -> None:
+    for epochs in (0, 1):
+        model = Airbench(whiten_epochs=epochs, **SHAPE)  # without a Trainer the epoch is 0
+        model.loss(torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64))[0].backward()
+        model.on_after_backward()
+        assert (model.whiten.bias.grad is None) == (epochs == 0)
+
+
+def test_each_image_is_mirrored_every_other_epoch(photographs: np.ndarray) -> None:
+    x, transform, generator = torch.from_numpy(photographs).float(), AlternatingFlip(), torch.Generator()
+    mirrored = []
+    for transform.epoch in range(4):
+        out, _ = transform(x, torch.zeros(len(x)), generator)
+        same = (out == x).flatten(1).all(1)
+        assert torch.equal(out[~same], x[~same].flip(3))
+        mirrored.append(~same)
+    assert torch.equal(mirrored[0], ~mirrored[1])
+    assert torch.equal(mirrored[0], mirrored[2])
+    assert torch.equal(mirrored[1], mirrored[3])
+    assert 30 < int(mirrored[0].sum()) < 90  # of 120
+
+
+def test_crop_reflects() -> None:
+    x = torch.arange(25.0).view(1, 1, 5, 5)
+    padded = np.pad(x[0, 0].numpy(), 2, mode="reflect")
+    out, _ = Crop(2, "reflect")(x, torch.zeros(1), torch.Generator().manual_seed(1))
+    windows = [padded[i : i + 5, j : j + 5] for i in range(5) for j in range(5)]
+    assert any(np.array_equal(out[0, 0].numpy(), window) for window in windows)
+
+
+def flags(cifar_root: object) -> list[str]:
+    return [
+        "--model=Airbench", "--model.widths=[8,8,8]", "--data=CIFAR10", f"--data.root={cifar_root}",
+        "--data.batch_size=16", "--data.augment+=AlternatingFlip", "--optimizer=SGD", "--optimizer.lr=0.05",
+        "--optimizer.momentum=0.85", "--optimizer.nesterov=true", "--trainer.max_epochs=3",
+        "--trainer.callbacks+=project.callbacks.Lookahead", "--model.whiten_epochs=1", "--seed_everything=3",
+    ]  # fmt: skip
+
+
+def state(cli: CLI) -> dict[str, torch.Tensor]:
+    return dict(torch.load(cli.run.checkpoint("last"), weights_only=True)["state_dict"])
+
+
+def test_recipe_trains_and_goes_on_exactly(fit: Callable[..., CLI], cifar_root: object) -> None:
+    args = [*flags(cifar_root), "--last_checkpoint.every_n_steps=7", "--trainer.callbacks+=tests.test_resume.Stop"]
+    whole = fit(*args)
+    assert whole.trainer.global_step == 15
+    images, _ = whole.datamodule.to_input(*whole.datamodule.train_set.__getitems__(whole.datamodule.train_indices))
+    assert torch.equal(state(whole)["whiten.weight"], whitening(images))
+    Stop.when, Stop.what = ("on_train_batch_start", 8), crash
+    with pytest.raises(Crash):
+        fit(*args, "--experiment=again")
+    goes_on = fit("--run", "runs/again")
+    a, b = state(whole), state(goes_on)
+    assert goes_on.trainer.global_step == 15
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_lookahead_equals_its_definition(fit: Callable[..., CLI], cifar_root: object) -> None:
+    """Plain SGD on one batch an epoch, followed by hand from the checkpoint of the start."""
+    from project.callbacks import Lookahead
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.zeros(2))
+
+    class Trainer:
+        global_step, estimated_stepping_batches = 0, 10
+
+    net, trainer, callback = Net(), Trainer(), Lookahead(every=3, decay=0.5)
+    callback.on_train_start(trainer, net)  # type: ignore[arg-type]
+    fast, slow = torch.zeros(2), torch.zeros(2)
+    for step in range(1, 11):
+        with torch.no_grad():
+            net.w += step
+        fast = fast + step
+        trainer.global_step = step
+        callback.on_train_batch_end(trainer, net)  # type: ignore[arg-type]
+        if step % 3 == 0:
+            stays = 0.5 * (step / 10) ** 3
+            slow = stays * slow + (1 - stays) * fast
+            fast = slow
+        if step == 10:
+            fast = slow
+        assert torch.allclose(net.w, fast)
+    with pytest.raises(ValueError, match="Lookahead"):
+        Lookahead(every=0)
