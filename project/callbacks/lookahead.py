@@ -11,7 +11,8 @@ class Lookahead(L.Callback):
     """Slow weights, to which the network is set back every few steps (Zhang et al., 2019).
 
     The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section 3.4), and they are
-    what is left at the end. Weights and statistics of norms are treated alike.
+    what is left at the end. They begin as the weights after the first step, when a network that looks at its first
+    batch has been initialised. Weights and statistics of norms are treated alike.
 
     Args:
         every: Optimiser steps between two meetings.
@@ -27,10 +28,12 @@ class Lookahead(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         now = weights(pl_module)
-        self.slow = {name: self.slow.get(name, value).to(value).clone() for name, value in now.items()}
+        self.slow = {name: value.to(now[name]) for name, value in self.slow.items()}  # from a checkpoint
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         step, total = trainer.global_step, trainer.estimated_stepping_batches
+        if not self.slow:
+            self.slow = {name: value.clone() for name, value in weights(pl_module).items()}
         last = step == total
         if step == self.met or (step % self.every and not last):
             return

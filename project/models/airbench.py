@@ -41,13 +41,12 @@ def norm(channels: int) -> nn.BatchNorm2d:
 class Airbench(ImageClassifier):
     """A small convolutional network that is trained in ten epochs (Jordan, 2024).
 
-    Its first layer whitens patches of 2x2 pixels: before the first step it is given the eigenvectors of the covariance
-    of the training set's patches, and stays as it is but for its bias.
+    Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors of the covariance of
+    that batch's patches, and stays as it is but for its bias.
 
     Args:
         widths: Channels of the three blocks.
         whiten_epochs: For which the bias of the first layer trains.
-        whiten_images: That the covariance is taken from.
         bias_lr: Factor of the learning rate of biases; their weight decay is divided by it.
         translate_average: Evaluate by the mean over the image, which counts half, and two that are moved by a pixel
             (section 3.5, with ``flip_average``).
@@ -58,7 +57,6 @@ class Airbench(ImageClassifier):
         *,
         widths: tuple[int, int, int] = (64, 256, 256),
         whiten_epochs: int = 3,
-        whiten_images: int = 5000,
         bias_lr: float = 64.0,
         translate_average: bool = False,
         **kwargs: Any,
@@ -66,8 +64,7 @@ class Airbench(ImageClassifier):
         super().__init__(**kwargs)
         self.require_pixels(25)
         channels = self.input_shape[0]
-        self.whiten_epochs, self.whiten_images, self.bias_lr = whiten_epochs, whiten_images, bias_lr
-        self.translate_average = translate_average
+        self.whiten_epochs, self.bias_lr, self.translate_average = whiten_epochs, bias_lr, translate_average
         self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
         self.whiten.weight.requires_grad_(False)
         ins = (self.whiten.out_channels, *widths)
@@ -90,13 +87,9 @@ class Airbench(ImageClassifier):
 
     # ---------------------------------------------------------------- training
 
-    def setup(self, stage: str) -> None:
-        super().setup(stage)
-        if stage == "fit" and not self.weights:  # a checkpoint is loaded after this
-            data = self.trainer.datamodule
-            indices = data.train_indices[: self.whiten_images]
-            x, _ = data.to_input(*data.train_set.__getitems__(indices))
-            self.whiten.weight.data.copy_(whitening(x))
+    def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        if self.current_epoch == batch_idx == 0 and not self.weights:
+            self.whiten.weight.data.copy_(self.trainer.strategy.broadcast(whitening(batch[0])))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = super().configure_optimizers()
