@@ -1,6 +1,7 @@
 """Where numbers go: metrics.csv, and Weights & Biases."""
 
 import csv
+import hashlib
 import io
 import logging
 import netrc
@@ -99,7 +100,7 @@ class WandB(WandbLogger):
         self._experiment: Any
         super().__init__(
             name=f"{run.experiment}/{run.id}",
-            id=f"{run.experiment}-{run.id}".replace("+", "-"),  # also part of the name of artifacts, which have no +
+            id=limited(f"{run.experiment}-{run.id}".replace("+", "-")),  # part of artifacts' names, which have no +
             group=run.group,
             save_dir=run.folder,
             project=project,
@@ -177,6 +178,11 @@ class WandB(WandbLogger):
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
             self._experiment = None
+
+
+def limited(name: str, most: int = 64) -> str:
+    """A name of as many characters as W&B takes in an id; no two long ones become the same."""
+    return name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def resolve_mode(mode: str) -> str:

@@ -166,11 +166,18 @@ def test_real_kills(tmp_path: Path) -> None:
     assert "1 kills; equal bit for bit" in done.stdout
 
 
-def test_interval_in_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("interval", "epochs", "expected"),
+    [
+        ("every_n_minutes=1e-9", 1, [*range(1, 20), 20, 20]),  # within the epoch, before its validation, after it
+        ("every_n_epochs=2", 5, [20, 40, 80, 100]),  # before the first validation, which may be long, and at the end
+    ],
+)
+def test_intervals(interval: str, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     saved, save = [], LastCheckpoint.save
     monkeypatch.setattr(LastCheckpoint, "save", lambda *args: saved.append(args[1].global_step) or save(*args))
-    main(["fit", *QUIET, "--trainer.max_epochs=1", "--last_checkpoint.every_n_minutes=1e-9"])
-    assert saved == [*range(1, 20), 20, 20]  # within the epoch, before its validation, after it
+    main(["fit", *QUIET, f"--trainer.max_epochs={epochs}", f"--last_checkpoint.{interval}"])
+    assert saved == expected
 
 
 # ---------------------------------------------------------------- damage

@@ -26,7 +26,7 @@ class Interrupted(Exception):
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves ``last.ckpt`` after every epoch, at intervals within it, and when SIGINT, SIGTERM or SIGUSR1 ends the run.
+    """Saves ``last.ckpt`` after epochs, at intervals within them, and when SIGINT, SIGTERM or SIGUSR1 ends the run.
 
     What is due waits where a resumed run would do otherwise than an uninterrupted one: within an accumulated batch, and
     between a training batch and a validation. One that takes long is preceded by a checkpoint of its own.
@@ -35,17 +35,28 @@ class LastCheckpoint(Checkpoint):
         run: Whose checkpoints they are.
         every_n_steps: Optimiser steps between checkpoints within an epoch; None for none.
         every_n_minutes: Minutes between checkpoints within an epoch; None for none.
+        every_n_epochs: Epochs between checkpoints at their ends, for runs of a few seconds; the last is always saved.
     """
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     batches_until_asked = 10  # all processes stop after the same batch, and to ask them at each would take time
     long = 2.0  # seconds
 
-    def __init__(self, run: Run, every_n_steps: int | None = None, every_n_minutes: float | None = 10.0) -> None:
-        if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes)):
-            raise ValueError("--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none")
+    def __init__(
+        self,
+        run: Run,
+        every_n_steps: int | None = None,
+        every_n_minutes: float | None = 10.0,
+        every_n_epochs: int = 1,
+    ) -> None:
+        if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes, every_n_epochs)):
+            raise ValueError(
+                "--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none, and "
+                "every_n_epochs positive"
+            )
         self.run, self.path = run, run.checkpoint("last")
         self.every_n_steps, self.seconds = every_n_steps, 60 * (every_n_minutes or math.inf)
+        self.every_n_epochs = every_n_epochs
         self.noted = 0  # the signal that this process was given
         self.signum, self.late, self.long_validation = 0, False, True  # what the processes agree on
         self.unasked = 0
@@ -121,7 +132,9 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.ask(trainer, now=True)
-        self.save(trainer)
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if due or self.signum or self.late or trainer.fit_loop.done:
+            self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> None:
         """Save the run as it is, and end it if a signal says so."""

@@ -1,23 +1,20 @@
 """How long a command takes before it does anything.
 
-    python -m tests.benchmarks.startup [--turns 7] [--out startup.json]
+    python -m tests.benchmarks.startup [--turns 7]
 
 Times whole processes in turns: `python -m project --help` against `python -c "from lightning.pytorch.cli import
 LightningCLI"`, which every such template pays, and `fit` on the digits up to the end of its first training step.
 Figures are medians over the turns, ratios those of each turn's pair. The first turn fills caches and is left out.
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-from tests.benchmarks import versions
+from tests.benchmarks import REPOSITORY, conclude, new_parser
 
 COMMANDS = {
     "import_lightning_cli": ["-c", "from lightning.pytorch.cli import LightningCLI"],
@@ -46,15 +43,14 @@ def __getattr__(name: str) -> type:
 
 def seconds(command: list[str], folder: str) -> float:
     start = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "WANDB_MODE": "disabled"}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WANDB_MODE": "disabled"}
     subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("startup", __doc__)
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path("startup.json"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         turns = [{n: seconds(c, folder) for n, c in COMMANDS.items()} for _ in range(options.turns + 1)][1:]
@@ -62,7 +58,4 @@ if __name__ == "__main__":
     for name in ("help", "fit_help", "first_step"):
         ratios = [turn[name] / turn["import_lightning_cli"] for turn in turns]
         result[f"{name}_to_import_lightning_cli"] = round(statistics.median(ratios), 3)
-    result |= {"turns": len(turns), **versions()}
-    for key, value in result.items():
-        print(f"{key:40} {value}")
-    options.out.write_text(json.dumps(result, indent=2) + "\n")
+    conclude({**result, "turns": len(turns)}, options.out)

@@ -1,6 +1,6 @@
 """How fast training crops of photographs are made on one core, against the path of torchvision's references.
 
-    python -m tests.benchmarks.imagenet --images DIR [--turns 8] [--out imagenet.json]
+    python -m tests.benchmarks.input_imagenet --images DIR [--turns 8]
 
 DIR holds a folder of JPEGs for each class. All give crops of 224 pixels with one thread and no workers: torchvision's
 references by Pillow, and `ImageNet` by its own training loader, from the same files and from a cache of 256 pixels that
@@ -9,9 +9,6 @@ is made first. What follows on the device (float, flip, normalise) is in the ref
 The mean absolute difference is to the slow path at the same crop: full decoding, float resizing with antialiasing.
 """
 
-import argparse
-import json
-import platform
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -28,7 +25,8 @@ from torchvision import transforms
 from project.data import ImageNet
 from project.data.crops import random_box
 from project.data.images import crop
-from tests.benchmarks.cifar import compare, rate
+from tests.benchmarks import conclude, new_parser
+from tests.benchmarks.input_cifar import compare, rate
 
 SIDE, BATCH = 224, 32
 
@@ -86,11 +84,10 @@ def difference(path: Path, seed: int) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("input_imagenet", __doc__)
     parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs for each class")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=8)
-    parser.add_argument("--out", type=Path, default=Path("imagenet.json"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     paths = sorted(path for path in options.images.glob("*/*") if path.is_file())
@@ -109,9 +106,5 @@ if __name__ == "__main__":
         "difference_mean": round(sum(differences) / len(differences), 3),
         "difference_max": round(max(differences), 3),
         "images": len(paths),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
     }
-    for key, value in result.items():
-        print(f"{key:32} {value}")
-    options.out.write_text(json.dumps(result, indent=2))
+    conclude(result, options.out)

@@ -1,19 +1,15 @@
 """How fast CIFAR-10 reaches the network, against torchvision's per-image pipeline.
 
-    python -m tests.benchmarks.cifar --root DIR [--turns 8] [--out cifar.json]
+    python -m tests.benchmarks.input_cifar --root DIR [--turns 8]
 
 Both give normalised batches of 512 after a padded random crop and a random flip, in one process: the datamodule by its
 own loader and transfer hook, torchvision by `CIFAR10` with PIL images and a `DataLoader` of 0 workers. They take turns.
 """
 
-import argparse
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -22,6 +18,7 @@ from torchvision import datasets, transforms
 
 from project.data import CIFAR10
 from project.data.augment import Crop, Flip
+from tests.benchmarks import conclude, new_parser
 
 BATCH = 512
 
@@ -71,11 +68,10 @@ def compare(pipelines: dict[str, Callable[[], float]], turns: int) -> dict[str, 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser("input_cifar", __doc__)
     parser.add_argument("--root", required=True, help="folder that holds cifar-10-batches-py")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=8)
-    parser.add_argument("--out", type=Path, default=Path("cifar.json"))
     options = parser.parse_args()
     sources = {"ours": ours(options.root), "torchvision": torchvisions(options.root)}
     rates = compare({k: partial(rate, s, options.seconds) for k, s in sources.items()}, options.turns)
@@ -83,10 +79,5 @@ if __name__ == "__main__":
         **{f"{name}_images_per_s": round(value) for name, value in rates.items()},
         "ratio": round(rates["ours"] / rates["torchvision"], 2),
         "batch": BATCH,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "threads": torch.get_num_threads(),
     }
-    for key, value in result.items():
-        print(f"{key:28} {value}")
-    options.out.write_text(json.dumps(result, indent=2))
+    conclude(result, options.out)

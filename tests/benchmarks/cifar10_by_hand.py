@@ -1,0 +1,121 @@
+"""configs/cifar10_fast.yaml as a hand-written loop: all data on the device, one function, no framework."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from project.arguments import read_config
+from project.data import CIFAR10
+from project.data.augment import crop, flip
+from project.models import Airbench
+from project.models.airbench import whitening
+from project.optim import Linear
+from tests.benchmarks.turns import now
+
+
+def batches(x: Tensor, y: Tensor, epochs: int, size: int, padding: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Epoch, images and classes of shuffled, cropped and alternately flipped batches of uint8 ``x`` (N, 3, H, W)."""
+    parity = x.long().sum((1, 2, 3)) % 2
+    for epoch in range(epochs):
+        order = torch.randperm(len(x), device=x.device)
+        for index in order.split(size)[: len(order) // size]:
+            images = flip(x[index].float(), (parity[index] + epoch) % 2 == 1)
+            place = torch.randint(2 * padding + 1, (2, size), device=x.device)
+            yield epoch, crop(images, padding, *place, mode="reflect"), y[index]
+
+
+def train(
+    config: Path,
+    data: CIFAR10,
+    seed: int,
+    device: torch.device,
+    epochs: int,
+    compiled: bool,
+    clock: Callable[[int], None],
+) -> float:
+    """Train and give the accuracy on the test set; ``clock`` is told each step when it has been given to the device."""
+    content = read_config(config)
+    recipe, arguments = content["optimizer"]["init_args"], content["model"]["init_args"]
+    size, schedule = content["data"]["init_args"]["batch_size"], Linear(**content["lr_schedule"]["init_args"])
+    torch.manual_seed(seed)
+    model = Airbench(num_classes=10, input_shape=(3, 32, 32), **arguments)
+    model = model.to(device, memory_format=torch.channels_last).train()
+    mean, std = data.statistics(device)
+    x, y = (part[data.train_indices].to(device) for part in (data.train_set.x, data.train_set.y))
+    steps = epochs * (len(x) // size)
+    groups = [
+        {"params": [p for p in model.parameters() if p.requires_grad and p.ndim > 1]},
+        {
+            "params": [p for p in model.parameters() if p.requires_grad and p.ndim == 1],
+            "lr": recipe["lr"] * model.bias_lr,
+            "weight_decay": recipe["weight_decay"] / model.bias_lr,
+        },
+    ]
+    optimizer = torch.optim.SGD(groups, fused=True, **recipe)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    smoothing, bf16 = arguments["label_smoothing"], "bf16" in content["trainer"]["precision"]
+
+    def loss_of(images: Tensor, classes: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            return F.cross_entropy(model(images), classes, label_smoothing=smoothing)
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+    state = [value for value in model.state_dict().values() if value.is_floating_point()]
+    for step, (epoch, images, classes) in enumerate(batches(x, y, epochs, size, padding=2)):
+        images = images.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+        if step == 0:
+            model.whiten.weight.data.copy_(whitening(images))
+            slow = [value.clone() for value in state]
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * schedule((step + 0.5) / steps)
+        optimizer.zero_grad()
+        loss_of(images, classes).backward()
+        if epoch >= model.whiten_epochs:
+            model.whiten.bias.grad = None
+        optimizer.step()
+        if (step + 1) % 5 == 0 or step + 1 == steps:
+            stays = 1.0 if step + 1 == steps else 0.95**5 * ((step + 1) / steps) ** 3
+            torch._foreach_lerp_(slow, state, 1 - stays)
+            torch._foreach_copy_(state, slow)
+        clock(step + 1)
+    data.setup("test")
+    model.eval()
+    hits = 0
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        for images, classes in zip(data.test_set.x.split(2000), data.test_set.y.split(2000), strict=True):
+            images = images.to(device).float().sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+            hits += int((model.judged(images).argmax(1).cpu() == classes).sum())
+    return hits / len(data.test_set.y)
+
+
+class Clock:
+    """Seconds of a training without its first steps, in which things are compiled and caches filled.
+
+    Args:
+        device: Whose work is waited for.
+        steps: Of the training.
+        warmup: Steps at its start that do not count.
+    """
+
+    def __init__(self, device: torch.device, steps: int, warmup: int = 10) -> None:
+        self.device, self.steps, self.warmup = device, steps, warmup
+        self.start = now(device)
+
+    def __call__(self, step: int) -> None:
+        if step == self.warmup:
+            self.warm = now(self.device)
+        if step == self.steps:
+            self.end = now(self.device)
+
+    @property
+    def seconds(self) -> float:
+        """Of all steps, as if the first had taken as long as the others."""
+        return (self.end - self.warm) * self.steps / (self.steps - self.warmup)
+
+    @property
+    def warmup_seconds(self) -> float:
+        """From the start to the end of the warm-up."""
+        return self.warm - self.start

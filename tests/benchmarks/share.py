@@ -1,0 +1,98 @@
+"""The share of each epoch that is not the model's work.
+
+    python -m tests.benchmarks.share --root DIR [--configs configs/mnist_lenet.yaml ...] [--epochs 3]
+
+Times, within a `fit` with all its defaults, forward and loss, backward and the optimiser's kernel, and compares them
+with the whole of each epoch: reading, augmentation, metrics, logging, callbacks, validation's own overhead and
+checkpoints are the rest. The first epoch warms up and is left out. What the
+rest is made of, `fit --config configs/with/profiler.yaml` prints for any config.
+
+It is for the CPU, where a function has ended when it returns; `tests.benchmarks.gpu` has the GPU's waiting.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from tests.benchmarks import REPOSITORY, conclude, fit, new_parser
+
+CONFIGS = [REPOSITORY / "configs" / f"{name}.yaml" for name in ("digits", "mnist_mlp", "mnist_lenet")]
+
+
+class Stopwatch(L.Callback):
+    """Seconds of each epoch in all, and of what the model does in it."""
+
+    def __init__(self) -> None:
+        self.inside = 0.0
+        self.epochs: list[tuple[float, float]] = []
+        self.began: float | None = None
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function whose time counts as the model's."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.inside += time.perf_counter() - start
+
+        return run
+
+    def around(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """An optimiser's step, of which what it calls in between does not count as its own."""
+
+        def run(closure: Callable[[], Any]) -> Any:
+            def outside() -> Any:
+                start = time.perf_counter()
+                result = closure()
+                self.inside -= time.perf_counter() - start
+                return result
+
+            return self.timed(step)(outside)
+
+        return run
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        pl_module.loss, pl_module.judged = self.timed(pl_module.loss), self.timed(pl_module.judged)
+        pl_module.backward = self.timed(pl_module.backward)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        optimizer = trainer.optimizers[0]
+        optimizer.step = self.around(optimizer.step)  # type: ignore[method-assign]
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        now = time.perf_counter()
+        if self.began is not None:
+            self.epochs.append((now - self.began, self.inside))
+        self.began, self.inside = now, 0.0
+
+
+def measure(config: Path, root: str, epochs: int) -> dict[str, Any]:
+    """Of one config."""
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            ["fit", f"--config={config}", f"--data.root={root}", f"--trainer.max_epochs={epochs + 2}",
+             f"--runs_dir={folder}", "--wandb.mode=offline", "--trainer.accelerator=cpu"],
+            watch,
+        )  # fmt: skip
+    counted = watch.epochs[1:]
+    return {
+        "epoch_s": round(statistics.median(whole for whole, _ in counted), 3),
+        "not_model_share": round(statistics.median(1 - inside / whole for whole, inside in counted), 4),
+    }
+
+
+if __name__ == "__main__":
+    parser = new_parser("share", __doc__)
+    parser.add_argument("--root", required=True, help="folder that holds the datasets")
+    parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
+    parser.add_argument("--epochs", type=int, default=3, help="that count")
+    options = parser.parse_args()
+    conclude({path.stem: measure(path, options.root, options.epochs) for path in options.configs}, options.out)
