@@ -15,8 +15,8 @@ metrics, and the reference the same recipe as a hand-written loop with all data 
 end of the tenth step, when everything is compiled and cached (warmup_s has the seconds before), to the end of the last
 epoch's validation and checkpoints, and is scaled to all steps.
 
-The commands take turns, and each turn has a seed of its own. `--epochs` makes both shorter, and flags that are
-not known here go to `fit`.
+The commands take turns, and each turn has a seed of its own. `--epochs` and `--widths` make both
+smaller.
 """
 
 import json
@@ -29,7 +29,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import REPOSITORY, RESULTS, conclude, fit, new_parser
+from tests.benchmarks import REPOSITORY, RESULTS, conclude, new_parser
 
 
 def reference(root: str) -> None:
@@ -123,47 +123,6 @@ def mnist(root: str, epochs: int, seed: int) -> dict[str, float]:
     }
 
 
-def cifar10_fast(root: str, epochs: int, seed: int, device: str, flags: list[str]) -> dict[str, float]:
-    """A turn: ours, then the hand-written loop."""
-    import lightning as L
-    import torch
-
-    from project.cli import main
-    from tests.benchmarks.cifar10_by_hand import Clock, train
-
-    class Watch(L.Callback):
-        def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-            self.clock, self.data = Clock(pl_module.device, int(trainer.estimated_stepping_batches)), trainer.datamodule
-
-        def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
-            if trainer.global_step < self.clock.steps:
-                self.clock(trainer.global_step)
-
-        def on_train_end(self, trainer: L.Trainer, *_: object) -> None:
-            self.clock(trainer.global_step)
-
-    config, watch, compiled = REPOSITORY / "configs" / "cifar10_fast.yaml", Watch(), device == "cuda"
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["--config", str(config), *flags, f"--data.root={root}", f"--seed_everything={seed}",
-                 f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={epochs}",
-                 f"--model.compile={str(compiled).lower()}", f"--trainer.accelerator={device}", "--wandb.mode=offline",
-                 f"--runs_dir={folder}"]  # fmt: skip
-        fit(["fit", *words], watch)
-        main(["test", "--run", f"{folder}/cifar10_fast", "--wandb.mode=disabled"])
-        [tested] = Path(folder).glob("cifar10_fast/*/tests.jsonl")
-        accuracy = json.loads(tested.read_text())["test/acc"]
-    by_hand = Clock(torch.device(device), watch.clock.steps)
-    by_hand_accuracy = train(config, watch.data, seed, torch.device(device), epochs, compiled, by_hand)
-    return {
-        "ours_s": watch.clock.seconds,
-        "ours_accuracy": accuracy,
-        "ours_warmup_s": watch.clock.warmup_seconds,
-        "reference_s": by_hand.seconds,
-        "reference_accuracy": by_hand_accuracy,
-        "reference_warmup_s": by_hand.warmup_seconds,
-    }
-
-
 if __name__ == "__main__":
     parser = new_parser("time_to_accuracy", __doc__)
     parser.set_defaults(out=None)
@@ -172,19 +131,20 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, help="of ours on MNIST (2), of both on CIFAR-10 (10)")
     parser.add_argument("--turns", type=int, help="3 on MNIST, 5 on CIFAR-10")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="for CIFAR-10")
+    parser.add_argument("--widths", type=int, nargs=3, default=[64, 256, 256], help="of the network for CIFAR-10")
     parser.add_argument("--reference", action="store_true", help="only train MNIST's reference")
-    options, flags = parser.parse_known_args()
+    options = parser.parse_args()
     if options.reference:
         reference(options.root)
     else:
         fast = options.task == "cifar10_fast"
         epochs, count = options.epochs or (10 if fast else 2), options.turns or (5 if fast else 3)
-        turns = [
-            cifar10_fast(options.root, epochs, seed, options.device, flags)
-            if fast
-            else mnist(options.root, epochs, seed)
-            for seed in range(count)
-        ]
+        if fast:
+            from tests.benchmarks.cifar10_fast import take_turn
+
+            turns = [take_turn(options.root, epochs, seed, options.device, options.widths) for seed in range(count)]
+        else:
+            turns = [mnist(options.root, epochs, seed) for seed in range(count)]
         result: dict[str, Any] = {key: round(statistics.fmean(turn[key] for turn in turns), 4) for key in turns[0]}
         result["ratio"] = round(statistics.median(turn["ours_s"] / turn["reference_s"] for turn in turns), 3)
         conclude({**result, "turns": turns, "epochs": epochs}, options.out or RESULTS / f"{options.task}.json")

@@ -1,19 +1,26 @@
-"""configs/cifar10_fast.yaml as a hand-written loop: all data on the device, one function, no framework."""
+"""configs/cifar10_fast.yaml by `fit`, and by hand: all data on the device, one function, no framework."""
 
+import json
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from project.arguments import read_config
+from project.cli import main
 from project.data import CIFAR10
 from project.data.augment import crop, flip
 from project.models import Airbench
 from project.models.airbench import whitening
 from project.optim import Linear
+from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.turns import now
+
+CONFIG = REPOSITORY / "configs" / "cifar10_fast.yaml"
 
 
 def batches(x: Tensor, y: Tensor, epochs: int, size: int, padding: int) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -27,21 +34,21 @@ def batches(x: Tensor, y: Tensor, epochs: int, size: int, padding: int) -> Itera
             yield epoch, crop(images, padding, *place, mode="reflect"), y[index]
 
 
-def train(
-    config: Path,
+def train_by_hand(
     data: CIFAR10,
     seed: int,
     device: torch.device,
     epochs: int,
     compiled: bool,
+    widths: list[int],
     clock: Callable[[int], None],
 ) -> float:
     """Train and give the accuracy on the test set; ``clock`` is told each step when it has been given to the device."""
-    content = read_config(config)
+    content = read_config(CONFIG)
     recipe, arguments = content["optimizer"]["init_args"], content["model"]["init_args"]
     size, schedule = content["data"]["init_args"]["batch_size"], Linear(**content["lr_schedule"]["init_args"])
     torch.manual_seed(seed)
-    model = Airbench(num_classes=10, input_shape=(3, 32, 32), **arguments)
+    model = Airbench(num_classes=10, input_shape=(3, 32, 32), widths=tuple(widths), **arguments)
     model = model.to(device, memory_format=torch.channels_last).train()
     mean, std = data.statistics(device)
     x, y = (part[data.train_indices].to(device) for part in (data.train_set.x, data.train_set.y))
@@ -119,3 +126,43 @@ class Clock:
     def warmup_seconds(self) -> float:
         """From the start to the end of the warm-up."""
         return self.warm - self.start
+
+
+class Watch(L.Callback):
+    """Starts a clock when `fit` has its data, and stops it when the last epoch is validated and saved."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.clock, self.data = Clock(pl_module.device, int(trainer.estimated_stepping_batches)), trainer.datamodule
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.global_step < self.clock.steps:
+            self.clock(trainer.global_step)
+
+    def on_train_end(self, trainer: L.Trainer, *_: object) -> None:
+        self.clock(trainer.global_step)
+
+
+def take_turn(root: str, epochs: int, seed: int, device: str, widths: list[int]) -> dict[str, float]:
+    """Seconds and test accuracy of `fit`, then of the hand-written loop."""
+    watch, compiled = Watch(), device == "cuda"
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            f"--config={CONFIG}", f"--model.widths={widths}", f"--data.root={root}", f"--seed_everything={seed}",
+            f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={epochs}",
+            f"--model.compile={str(compiled).lower()}", f"--trainer.accelerator={device}", "--trainer.devices=1",
+            "--wandb.mode=offline", f"--runs_dir={folder}",
+        ]  # fmt: skip
+        fit(["fit", *words], watch)
+        main(["test", "--run", f"{folder}/cifar10_fast", "--wandb.mode=disabled"])
+        [tested] = Path(folder).glob("cifar10_fast/*/tests.jsonl")
+        accuracy = json.loads(tested.read_text())["test/acc"]
+    clock = Clock(torch.device(device), watch.clock.steps)
+    accuracy_by_hand = train_by_hand(watch.data, seed, torch.device(device), epochs, compiled, widths, clock)
+    return {
+        "ours_s": watch.clock.seconds,
+        "ours_accuracy": accuracy,
+        "ours_warmup_s": watch.clock.warmup_seconds,
+        "reference_s": clock.seconds,
+        "reference_accuracy": accuracy_by_hand,
+        "reference_warmup_s": clock.warmup_seconds,
+    }
