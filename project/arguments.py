@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from project.names import difference, flag
+from project.names import difference, flag, flatten
 from project.run import Run, find_run
 
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
@@ -66,7 +66,7 @@ def read_arguments(args: list[str]) -> Arguments:
         close = get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else "the command comes first"
         raise ValueError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
-    options = list(split_options(rest))
+    options = configs_first([(plain_name(name), value) for name, value in split_options(rest)])
     given = {name for name, _ in options}
     run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run" and value), None)
     asks_help = any(name in given for name in ("help", "h"))
@@ -89,7 +89,7 @@ def read_arguments(args: list[str]) -> Arguments:
         "run": "find" in given and "--find tries a config",
         "input_shape": command != "describe" and "it comes from the data",
         "num_classes": command != "describe" and "it comes from the data",
-        "data.val_size": "data.num_folds" in given and "the fold is held out",
+        "data.val_size": folds(options) and "the fold is held out",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }
@@ -112,7 +112,7 @@ def is_overlay(config: str) -> bool:
 def experiment_of(options: list[tuple[str, str | None]]) -> str:
     """The name of the experiment's file, or of the model and data if there is none."""
     configs = [value for name, value in options if name in ("config", "c") and value and not is_overlay(value)]
-    names = [value.rsplit(".", 1)[-1].lower() for name, value in options if name in ("data", "model") and value]
+    names = [named_class(value).lower() for name, value in options if name in ("data", "model") and value]
     return Path(configs[-1]).stem if configs else "_".join(names)
 
 
@@ -128,6 +128,29 @@ def differs(options: list[tuple[str, str | None]]) -> str:
     if not files:  # then the experiment is called after these
         files = [change for change in changes if change.keys() <= {"model", "data"}]
     return difference(files, changes)
+
+
+def folds(options: list[tuple[str, str | None]]) -> bool:
+    """Whether a flag or config asks for cross-validation."""
+    configs = [flatten(read_config(Path(value))) for name, value in options if name in ("config", "c") and value]
+    return any(name == "data.num_folds" for name, _ in options) or any(c.get("data.num_folds") for c in configs)
+
+
+def plain_name(name: str) -> str:
+    """``model`` for ``model.class_path``, and all other names as they are."""
+    key = name.removesuffix(".class_path")
+    return key if key in CLASS_KEYS else name
+
+
+def configs_first(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """Options with configs before all flags, which win over them wherever they stand."""
+    parts: list[list[tuple[str, str | None]]] = []
+    for name, value in options:
+        if name or not parts:
+            parts.append([])
+        parts[-1].append((name, value))
+    parts.sort(key=lambda part: part[0][0] not in ("config", "c"))
+    return [option for part in parts for option in part]
 
 
 def split_options(args: list[str]) -> Iterator[tuple[str, str | None]]:
@@ -181,7 +204,7 @@ def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, st
             linked = (model.get("init_args") or {}) if isinstance(model, dict) else {}
             refuse_linked(linked, f"in {value}")
         elif name in CLASS_KEYS and value:
-            chosen = {name: class_name(value)}
+            chosen = {name: named_class(value)}
         elif name.startswith("model."):
             refuse_linked([name.removeprefix("model.").removeprefix("init_args.").split(".")[0]], f"--{name}")
         for key, new in chosen.items():
@@ -196,6 +219,11 @@ def class_name(value: Any) -> str:
     """The last part of a class path, given as such or as a dict with it; '' if there is none."""
     path = value.get("class_path") if isinstance(value, dict) else value
     return path.rsplit(".", 1)[-1] if isinstance(path, str) else ""
+
+
+def named_class(word: str) -> str:
+    """The last part of a class path in a flag, which may be YAML: ``{class_path: MLP}``."""
+    return class_name(flag("model", word)["model"])
 
 
 def refuse_linked(keys: Any, where: str) -> None:

@@ -30,7 +30,7 @@ from project.models.weights import is_name, weights_superseded
 from project.parser import ParserCLI
 from project.predict import find_images, write_predictions
 from project.preflight import preflight
-from project.run import new_run, record_test
+from project.run import new_run, record_outcome
 from project.startup import quieten, spare_driver_calls
 from project.study import run_folder_command
 from project.summary import print_summary
@@ -105,6 +105,9 @@ class CLI(ParserCLI):
         if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
         observers = list(self.observers)
+        if command == "test":
+            self.ledger = callbacks.Ledger(self.run, self.checkpoint)
+            observers.append(self.ledger)
         if not settings.find:
             observers += [kind(self.run) for kind in (callbacks.Figures, callbacks.Learned, callbacks.Predictions)]
         if config["enable_progress_bar"] is not False:
@@ -146,8 +149,9 @@ class CLI(ParserCLI):
         callbacks.skip_empty_hooks(self.trainer, model)
         start = time.monotonic()
         self.trainer.fit(model, datamodule=datamodule, ckpt_path=resume and str(resume), weights_only=True)
-        trained = f"{self.trainer.current_epoch} epochs, {self.trainer.global_step} steps"
-        if resume and self.trainer.global_step == model.loaded_step:
+        steps = self.trainer.global_step
+        trained = f"{self.trainer.current_epoch} epochs, {steps} steps"
+        if resume and steps == model.loaded_step:
             rows = {"trained": f"{trained} before: complete, so nothing was done (raise --trainer.max_epochs)"}
         else:
             rows = {"trained": f"{trained}, {time.monotonic() - start:.1f} s"}
@@ -157,6 +161,8 @@ class CLI(ParserCLI):
                 if isinstance(logger, WandB):
                     logger.summarise({f"best/{name}": value for name, value in self.result.items()})
                     logger.log_checkpoint(best, model.loaded_step, self.result)
+            if self.trainer.is_global_zero:
+                record_outcome(self.run, steps, {"step": model.loaded_step, **self.result})
         print_summary(self.run, self.trainer, rows, then="test" if best.exists() else None)
 
     def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
@@ -165,7 +171,7 @@ class CLI(ParserCLI):
     def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         rows = self.evaluate("test", self.checkpoint)
         if self.trainer.is_global_zero:
-            rows["looks"] = f"{record_test(self.run, self.checkpoint, self.result)} at the test set, with this one"
+            rows["looks"] = f"{self.ledger.looks} at the test set, with this one"
         for logger in self.trainer.loggers:
             logger.log_metrics(self.result, model.loaded_step - 1)  # steps are logged counting from 0
             logger.save()

@@ -24,6 +24,8 @@ def find(what: str, run: Run, trainer: L.Trainer, model: ImageClassifier, data: 
     Raises:
         ValueError: None could be found.
     """
+    if trainer.fast_dev_run:
+        raise ValueError("--find needs more steps than --trainer.fast_dev_run has: leave that out")
     trainer.check_val_every_n_epoch = sys.maxsize  # only training is looked at
     trainer.fit_loop.max_epochs = -1  # the finder counts steps
     names, points, chosen, rows = (find_lr if what == "lr" else find_batch_size)(trainer, model, data)

@@ -6,6 +6,7 @@ import io
 import logging
 import netrc
 import os
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,7 +101,7 @@ class WandB(WandbLogger):
         self._experiment: Any
         super().__init__(
             name=f"{run.experiment}/{run.id}",
-            id=limited(f"{run.experiment}-{run.id}".replace("+", "-")),  # part of artifacts' names, which have no +
+            id=as_id(f"{run.experiment}-{run.id}"),
             group=run.group,
             save_dir=run.folder,
             project=project,
@@ -180,9 +181,13 @@ class WandB(WandbLogger):
             self._experiment = None
 
 
-def limited(name: str, most: int = 64) -> str:
-    """A name of as many characters as W&B takes in an id; no two long ones become the same."""
-    return name if len(name) <= most else f"{name[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+def as_id(name: str, most: int = 64) -> str:
+    """A name of as many characters as W&B takes in an id, and of those it takes in artifacts' names, which begin so.
+
+    No two long names become the same.
+    """
+    plain = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
+    return plain if len(plain) <= most else f"{plain[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def resolve_mode(mode: str) -> str:

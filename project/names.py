@@ -13,6 +13,7 @@ CHOICES = {"model", "data", "optimizer", "lr_schedule", "mix", "callbacks+"}
 REPEATS = {"data.fold": "fold", "seed_everything": "seed"}
 # Keys that say where and how a run is done, not what is trained.
 INCIDENTAL = re.compile(
+    r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # which weights are the best
     r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|data\.(root|download|num_workers|classes)"
     r"|trainer\.(accelerator|devices|num_nodes|strategy|enable_\w+|logger|log_every_n_steps|profiler|default_root_dir"
     r"|fast_dev_run|plugins|detect_anomaly)|(wandb|last_checkpoint|model_checkpoint)\b.*)(\..*)?"
@@ -32,6 +33,8 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
         flat[prefix] = str(config["class_path"]).rsplit(".", 1)[-1]
         config = {"init_args": {}, **config}
     arguments = config["init_args"] or {} if "init_args" in config else config
+    if not isinstance(arguments, dict):  # which the parser refuses
+        return {prefix: config}
     for key, value in arguments.items():
         flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
     return flat
@@ -84,7 +87,7 @@ def word(name: str, value: Any) -> str:
     if value is None or value == [] or isinstance(value, bool):
         return ("" if value else "no_") + name
     if isinstance(value, list):
-        value = "x".join(word("", flatten(v)[""] if isinstance(v, dict) else v) for v in value)
+        value = "x".join(word("", flatten(v).get("", v) if isinstance(v, dict) else v) for v in value)
     elif isinstance(value, int | float):
         return name + f"{value:g}".replace("0.", ".", 1 if abs(value) < 1 else 0)
     value = re.sub(r"[^a-z0-9.]+", "_", str(value).lower()).strip("_")

@@ -192,20 +192,44 @@ def record_environment(run: Run, seed: int) -> dict[str, Any]:
     return environment
 
 
-def record_test(run: Run, checkpoint: Path, result: dict[str, float]) -> int:
-    """Append one look at the test set to tests.jsonl, and count them."""
-    commit = (git_state() or {}).get("commit")
-    line = {"time": now(), "checkpoint": str(checkpoint), "split": "test", **result, "commit": commit}
-    with run.tests.open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    return len(run.tests.read_text().splitlines())
+def record_outcome(run: Run, steps: int, best: dict[str, Any] | None) -> None:
+    """Note in environment.json how many steps were trained, and the step and validation metrics of best.ckpt."""
+    environment = json.loads(run.environment.read_text())
+    write_atomically(run.environment, json.dumps({**environment, "steps": steps, "best": best}, indent=2))
+
+
+def record_test(run: Run, checkpoint: Path, step: int, complete: bool, result: dict[str, float]) -> int:
+    """Append one look at the test set to tests.jsonl, and count them.
+
+    Args:
+        run: The run.
+        checkpoint: That was tested.
+        step: It was saved at.
+        complete: Whether all of the test set was looked at.
+        result: Metrics.
+    """
+    known = {"time": now(), "checkpoint": str(checkpoint), "step": step, "split": "test", "complete": complete}
+    line = {**known, **result, "commit": (git_state() or {}).get("commit")}
+    text = run.tests.read_text() if run.tests.exists() else ""
+    with run.tests.open("a") as file:  # a line may have been cut off by a full disk
+        file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(line) + "\n")
+    return len(text.splitlines()) + 1
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or none: another process may be reading it."""
+    """Write a whole file or none: another process may be reading it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    part.replace(path)
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError as error:
+        raise OSError(f"cannot write {path} ({error.strerror}): give another file, or free its disk") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def now() -> str:

@@ -14,9 +14,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import project
-from project.arguments import DEFAULT_CONFIG
+from project.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli import CLI, main
 from project.run import Run, find_run
+from project.study.trial import Parsed
 from tests.conftest import QUIET
 
 Fit = Callable[..., CLI]
@@ -231,6 +232,14 @@ def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Pa
         "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--optimizer=AdamW", "--optimizer.eps=1e-6"
     ).trainer.optimizers[0]
     assert (same.defaults["lr"], same.defaults["eps"]) == (0.003, 1e-6)
+
+
+def test_flags_win_over_configs_wherever_they_stand() -> None:
+    words = ["fit", "--optimizer.lr=0.5", "--optimizer", "SGD", "--config", str(DEFAULT_CONFIG)]
+    assert read_arguments(words) == read_arguments([*words[:1], *words[-2:], *words[1:-2]])
+    long = ["--config", str(DEFAULT_CONFIG), "--optimizer.class_path", "SGD", "--optimizer.lr=0.1"]
+    optimizer = Parsed(read_arguments(["fit", *long])).full_config()["optimizer"]
+    assert (optimizer["class_path"], optimizer["init_args"]["weight_decay"]) == ("torch.optim.SGD", 0)
 
 
 def test_seed_and_split(fit: Fit) -> None:

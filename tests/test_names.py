@@ -30,6 +30,9 @@ WITH = DEFAULT_CONFIG.parent / "with"
         (["--trainer.devices=8", "--trainer.strategy=ddp", "--data.root=/x", "--wandb.tags=[a]", "--runs_dir=y"], ""),
         (["--trainer.precision=bf16-mixed", "--optimizer.lr=10"], "+precision_bf16_mixed-lr10"),
         (["--model.weights=/a/b c/x.pt"], "+weights_a_b_c_x.pt"),
+        (["--data.augment=[{degrees: 3}]"], "+augment_degrees_3"),
+        (["--optimizer.class_path=SGD", "--optimizer.lr=0.1"], "+sgd-lr.1"),
+        (["--model_checkpoint.monitor=val/acc", "--model_checkpoint.dirpath=x"], "+monitor_val_acc"),
     ],
 )
 def test_difference(args: list[str], said: str) -> None:
@@ -39,6 +42,11 @@ def test_difference(args: list[str], said: str) -> None:
 def test_experiment_without_a_file_is_named_by_model_and_data() -> None:
     arguments = read_arguments(["fit", "--model=MLP", "--model.hidden=[64]", "--data=Digits", "--seed_everything=2"])
     assert (arguments.experiment, arguments.difference) == ("mlp_digits", "+hidden64-seed2")
+
+
+@pytest.mark.parametrize("model", ["--model.class_path=MLP", '--model={"class_path": "MLP"}'])
+def test_long_spellings_of_a_class_mean_the_same(model: str) -> None:
+    assert read_arguments(["fit", model, "--data.class_path=Digits"]).experiment == "mlp_digits"
 
 
 def test_a_long_difference_is_cut_and_still_its_own() -> None:

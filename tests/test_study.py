@@ -151,6 +151,69 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
     assert "was not tested" in fails("results", str(untested.folder), *places)
 
 
+def test_results_are_written_all_or_none(studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails) -> None:
+    readme, folder = tmp_path / "README.md", tmp_path / "results"
+    readme.write_text(f"{BEGIN}{END}\n")
+    runs = copied(studied[:3], tmp_path)
+    words = ["results", *(str(run.folder) for run in runs), f"--folder={folder}", f"--readme={readme}"]
+    runs[2].tests.unlink()
+    assert "was not tested" in fails(*words)
+    runs[2].environment.unlink()
+    assert "lacks environment.json" in fails(*words)
+    main(["fit", "--model=MLP", "--data=MNIST", f"--data.root={mnist_root}", "--experiment=digits", *QUIET,
+          "--trainer.max_epochs=1", f"--runs_dir={tmp_path}/other"])  # fmt: skip
+    main(["test", f"--run={tmp_path}/other/digits", *QUIET])
+    [other] = (tmp_path / "other" / "digits").iterdir()
+    same = other.rename(other.with_name(runs[0].id))
+    assert "two results to call" in fails("results", str(runs[0].folder), str(same), *words[-2:])
+    assert not folder.exists()
+    assert readme.read_text() == f"{BEGIN}{END}\n"
+
+
+def test_metrics_are_those_of_the_best_checkpoint(fit: Callable, tmp_path: Path, fails: Fails) -> None:
+    """Which is not saved at each epoch; and a test is of the weights that the run has now."""
+
+    def told() -> dict:
+        main(["compare", str(cli.run.folder), f"--json={tmp_path}/t.json"])
+        return dict(json.loads((tmp_path / "t.json").read_text())["groups"][0]["metrics"])
+
+    cli = fit("--trainer.max_epochs=3", "--model_checkpoint.every_n_epochs=2")
+    assert told()["val/acc"]["values"] == [cli.result["val/acc"]]
+    main(["test", "--run", str(cli.run.folder), *QUIET, "--trainer.limit_test_batches=1"])
+    assert "test/acc" not in told()  # of a part of the set
+    main(["test", "--run", str(cli.run.folder), *QUIET])
+    assert "test/acc" in told()
+    cli = fit("--run", str(cli.run.folder), "--trainer.max_epochs=6")
+    assert told()["val/acc"]["values"] == [cli.result["val/acc"]]
+    assert "test/acc" not in told()
+    (tmp_path / "README.md").write_text(f"{BEGIN}{END}\n")
+    words = ["results", str(cli.run.folder), f"--folder={tmp_path}/results", f"--readme={tmp_path}/README.md"]
+    assert "was trained on after its test: python -m project test --run" in fails(*words)
+    main(["test", "--run", str(cli.run.folder), *QUIET])
+    main(words)
+    [result] = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
+    first = json.loads(cli.run.environment.read_text())["before"][0]
+    assert result["commands"] == ["python " + first["command"].partition(" ")[2]]
+    assert result["looks"] == 3
+    with cli.run.tests.open("a") as file:
+        file.write('{"time": "20')
+    assert "line 4 is no whole JSON" in fails("compare", str(cli.run.folder))
+
+
+def test_flags_of_compare_that_cannot_be_followed(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
+    run = str(studied[0].folder)
+    picture = f"--picture={tmp_path}/p.png"
+    assert "--split is of the test between two groups, and here are 1" in fails("compare", run, "--split=test")
+    assert f"cannot write {tmp_path}" in fails("compare", run, picture, f"--csv={tmp_path}")
+    assert not list(tmp_path.parent.glob("*.part"))
+
+
+def test_an_experiment_may_be_called_trials(fit: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    fit("--trainer.max_epochs=1", "--experiment=trials")
+    main(["compare", "runs/trials"])
+    assert "trials+max_epochs1" in capsys.readouterr().out
+
+
 def test_readme_has_the_results() -> None:
     text = (ROOT / "README.md").read_text()
     assert text.partition(BEGIN)[2].partition(END)[0] == table(ROOT / "configs" / "results")

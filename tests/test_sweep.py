@@ -117,6 +117,22 @@ def test_files_that_are_wrong(tmp_path: Path, fails: Fails) -> None:
     assert "hyperband" in said(early_terminate={"type": "median"})
     assert "the sweep's metric val/f1 is not logged: give one of val/loss" in said(metric={"name": "val/f1"})
     assert "cannot read the config" in fails("sweep", "nowhere.yaml")
+    assert "values must be a list, not 0.1" in said(parameters={"optimizer.lr": {"values": 0.1}})
+    assert "min must be a number, not small" in said(parameters={"optimizer.lr": {"min": "small", "max": 1}})
+    assert "needs a min above 0" in said(
+        parameters={"optimizer.lr": {"distribution": "log_uniform_values", "min": 0, "max": 1}}
+    )
+    assert "parameters must be keys of fit" in said(parameters=["optimizer.lr"])
+    assert "min_iter must be 1 epoch or more" in said(early_terminate={"type": "hyperband", "min_iter": 0})
+
+
+def test_numbers_that_yaml_takes_for_words(tmp_path: Path) -> None:
+    file = tmp_path / "n.yaml"
+    text = yaml.safe_dump({**SWEEP, "parameters": {}})
+    parameters = "{optimizer.lr: {distribution: log_uniform_values, min: 1e-4, max: 1e-1}}"
+    file.write_text(text.replace("parameters: {}", f"parameters: {parameters}"))
+    parameter = read_sweep(file).parameters["optimizer.lr"]
+    assert (parameter["min"], parameter["max"]) == (1e-4, 0.1)
 
 
 def test_shipped_file_serves_wandb_too() -> None:

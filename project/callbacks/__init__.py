@@ -5,7 +5,7 @@ from project.callbacks.lookahead import Lookahead
 from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
 from project.callbacks.pictures import Figures
 from project.callbacks.predictions import Predictions
-from project.callbacks.recording import Record
+from project.callbacks.recording import Ledger, Record
 from project.callbacks.saving import Interrupted, LastCheckpoint
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Interrupted",
     "LastCheckpoint",
     "Learned",
+    "Ledger",
     "Lookahead",
     "NoProfiler",
     "Predictions",

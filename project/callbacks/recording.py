@@ -1,14 +1,15 @@
-"""What writes a run down: its config and environment."""
+"""What writes a run down: its config and environment, and each look at the test set."""
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import yaml
 
 from project.loggers import MetricsCSV, WandB
-from project.run import Run, record_environment, write_atomically
+from project.run import Run, record_environment, record_test, write_atomically
 
 
 class Record(L.Callback):
@@ -62,3 +63,21 @@ class Record(L.Callback):
         if trainer.is_global_zero:
             self.environment["seconds"] = round(time.monotonic() - self.began, 2)
             write_atomically(self.run.environment, json.dumps(self.environment, indent=2))
+
+
+class Ledger(L.Callback):
+    """Notes a look at the test set in tests.jsonl, before anything else is done with the result.
+
+    Args:
+        run: Whose test it is.
+        checkpoint: That is tested.
+    """
+
+    def __init__(self, run: Run, checkpoint: Path) -> None:
+        self.run, self.checkpoint = run, checkpoint
+
+    def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if trainer.is_global_zero:
+            result = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            complete = trainer.limit_test_batches == 1.0 and isinstance(trainer.limit_test_batches, float)
+            self.looks = record_test(self.run, self.checkpoint, pl_module.loaded_step, complete, result)

@@ -38,6 +38,8 @@ def run(arguments: Any) -> None:
     records = collect(arguments.runs)
     groups = grouped(records)
     test = None
+    if arguments.split and len(groups) != 2:
+        raise ValueError(f"--split is of the test between two groups, and here are {len(groups)}: leave it out")
     if len(groups) == 2:
         test = mcnemar(groups[0], groups[1], arguments.split or common_split(records))
     described = [describe(group, changes) for group, changes in zip(groups, differences(groups), strict=True)]
@@ -101,9 +103,10 @@ def verdict(groups: list[Group], test: McNemar | None) -> str:
     )
 
 
-def plus_minus(value: dict[str, Any]) -> str:
-    """Mean and standard deviation, as in a paper."""
-    return f"{value['mean']:.4f}" + (f" ± {value['std']:.4f}" if value["std"] is not None else "")
+def plus_minus(value: dict[str, Any], runs: int) -> str:
+    """Mean and standard deviation, as in a paper; and of how many runs, if not of all."""
+    of = f" ({len(value['values'])} of {runs})" if len(value["values"]) < runs else ""
+    return f"{value['mean']:.4f}" + (f" ± {value['std']:.4f}" if value["std"] is not None else "") + of
 
 
 def metric_names(names: Iterable[str]) -> list[str]:
@@ -122,7 +125,9 @@ def print_groups(described: list[dict[str, Any]], verdict: str, picture: Path) -
         table.add_column(name, justify="left" if name in ("group", "differs in") else "right")
     for group in described:
         differing = "\n".join(f"{key} {value}" for key, value in group["config"].items())
-        values = [plus_minus(group["metrics"][name]) if name in group["metrics"] else "" for name in names]
+        values = [
+            plus_minus(group["metrics"][name], len(group["runs"])) if name in group["metrics"] else "" for name in names
+        ]
         row = [group["group"], str(len(group["runs"])), differing, *values]
         table.add_row(*row, f"{group['seconds']:.1f}", str(group["looks"]))
     terminal = Console()

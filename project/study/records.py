@@ -38,23 +38,53 @@ class Record:
 
     @cached_property
     def looks(self) -> list[dict[str, Any]]:
-        """Every look at the test set."""
-        return [json.loads(line) for line in self.run.tests.read_text().splitlines()] if self.run.tests.exists() else []
+        """Every look at the test set.
+
+        Raises:
+            ValueError: A line cannot be read.
+        """
+        if not self.run.tests.exists():
+            return []
+        looks = []
+        for number, line in enumerate(self.run.tests.read_text().splitlines(), 1):
+            try:
+                looks.append(json.loads(line))
+            except json.JSONDecodeError:
+                raise ValueError(
+                    f"{shown(self.run.tests)}, line {number} is no whole JSON: mend or delete the line"
+                ) from None
+        return looks
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The latest look at the whole test set; None if the run has trained on since, or there is none."""
+        whole = [look for look in self.looks if look.get("complete", True)]
+        if not whole:
+            return None
+        best = (self.environment.get("best") or {}).get("step")
+        now = {"best.ckpt": best, "last.ckpt": self.environment.get("steps")}.get(Path(whole[-1]["checkpoint"]).name)
+        return whole[-1] if now is None or whole[-1].get("step", now) == now else None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Those of the validation that chose the best checkpoint, and those of the latest look at the test set."""
-        monitor, worst = self.config["model_checkpoint.monitor"], self.config["model_checkpoint.mode"] == "min"
-        rows = [row for row in self.history if monitor in row]
-        best = (min if worst else max)(rows, key=lambda row: float(row[monitor]), default={})
+        """Those of the best checkpoint on the validation set, and those of the latest look at the test set."""
+        best = self.environment.get("best")
+        if not best:  # the run has not come to its end: its best validation so far
+            monitor, worst = self.config["model_checkpoint.monitor"], self.config["model_checkpoint.mode"] == "min"
+            rows = [row for row in self.history if monitor in row and "val/loss" in row]
+            best = (min if worst else max)(rows, key=lambda row: float(row[monitor]), default={})
         found = {name: float(value) for name, value in best.items() if name.startswith("val/")}
-        latest = self.looks[-1] if self.looks else {}
-        return found | {name: value for name, value in latest.items() if name.startswith("test/")}
+        return found | {name: value for name, value in (self.result or {}).items() if name.startswith("test/")}
+
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """Of the run's beginning and of each time that it went on; nothing if it was not noted."""
+        return [*self.environment.get("before", []), self.environment] if self.environment else []
 
     @property
     def seconds(self) -> float:
         """Of training, over all times that the run went on."""
-        return sum(part.get("seconds", 0.0) for part in (self.environment, *self.environment.get("before", [])))
+        return sum(part.get("seconds", 0.0) for part in self.environments)
 
     @property
     def epochs(self) -> int:
@@ -116,7 +146,8 @@ def collect(paths: list[Path]) -> list[Record]:
     """
     found: dict[Path, Record] = {}
     for path in paths:
-        if path.is_file() or (path.is_dir() and path.name in ("figures", "trials")):
+        no_run = path.is_dir() and path.name in ("figures", "trials") and not list(path.glob("*/config.yaml"))
+        if path.is_file() or no_run:
             continue
         inside = sorted(path.glob("*/config.yaml")) if not (path / "config.yaml").is_file() else []
         for run in [find_run(config.parent) for config in inside] or [find_run(path)]:

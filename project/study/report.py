@@ -89,7 +89,10 @@ def comparison(groups: list[Group], width: int, quality: int) -> dict[str, Any]:
             "group": group["group"],
             "runs": len(group["runs"]),
             "config": [f"{key} {value}" for key, value in group["config"].items()],
-            "metrics": [plus_minus(group["metrics"][name]) if name in group["metrics"] else "" for name in names],
+            "metrics": [
+                plus_minus(group["metrics"][name], len(group["runs"])) if name in group["metrics"] else ""
+                for name in names
+            ],
             "seconds": f"{group['seconds']:.1f}",
             "looks": group["looks"],
         }
@@ -100,7 +103,7 @@ def comparison(groups: list[Group], width: int, quality: int) -> dict[str, Any]:
 
 def section(record: Record, width: int, quality: int) -> dict[str, Any]:
     """All of one run."""
-    of_split = "test" if record.looks else "val"
+    of_split = "test" if record.result else "val"
     pictures = []
     for path in sorted(record.run.figures.glob("*.png"), key=lambda path: order(path.stem)):
         kind = path.stem.removesuffix("_test").removesuffix("_val")
@@ -111,7 +114,7 @@ def section(record: Record, width: int, quality: int) -> dict[str, Any]:
             source = as_uri(path, width, quality)
             narrow = kind == "confusion_matrix"
             pictures.append({"title": PICTURES[kind] + set_name, "source": source, "first": first, "narrow": narrow})
-    environment = record.environment
+    environment = record.environments[0] if record.environments else {}  # that it began in
     rows = {}
     if environment:
         rows = {

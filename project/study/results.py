@@ -32,29 +32,35 @@ def run(arguments: Any) -> None:
     by_data: dict[str, list[Record]] = {}
     for record in collect(arguments.runs) if arguments.runs else []:
         by_data.setdefault(record.config["data"], []).append(record)
-    written = []
-    for records in by_data.values():
-        for group in grouped(records):
-            path = arguments.folder / f"{group.name}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(summarise(group), indent=2) + "\n")
-            written.append(path)
-    update(arguments.readme, table(arguments.folder))
-    for path in (*written, arguments.readme):
+    around = parts(arguments.readme)
+    texts: dict[Path, str] = {}
+    for group in [group for records in by_data.values() for group in grouped(records)]:
+        path = arguments.folder / f"{group.name}.json"
+        if path in texts:
+            raise ValueError(f"there are two results to call {shown(path.absolute())}: give their runs one by one")
+        texts[path] = json.dumps(summarise(group), indent=2) + "\n"
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        write_atomically(path, text)
+    write_atomically(arguments.readme, table(arguments.folder).join(around))
+    for path in (*texts, arguments.readme):
         print(f"wrote {shown(path.absolute())}")
 
 
 def summarise(group: Group) -> dict[str, Any]:
     """What a group of runs has come to, and everything that is needed to come to it again."""
     for record in group.records:
-        if not record.looks:
-            folder = shown(record.run.folder)
-            raise ValueError(f"{folder} was not tested: python -m project test --run {folder}")
+        folder = shown(record.run.folder)
+        if not record.environments:
+            raise ValueError(f"{folder} lacks environment.json, which says what it was trained by: leave it out")
+        if not record.result:
+            how = "trained on after its test" if record.looks else "not tested"
+            raise ValueError(f"{folder} was {how}: python -m project test --run {folder}")
     metrics = {}
     for name, values in group.metrics.items():
         mean, std = spread(values)
         metrics[name] = {"mean": mean, "std": std, "values": values}
-    environments = [record.environment for record in group.records]
+    environments = [environment for record in group.records for environment in record.environments]
     return {
         "experiment": group.name,
         "metrics": metrics,
@@ -67,7 +73,7 @@ def summarise(group: Group) -> dict[str, Any]:
         "python": same(environment["python"] for environment in environments),
         "versions": {name: same(e["packages"][name] for e in environments) for name in PACKAGES},
         "commit": same(commit(environment) for environment in environments),
-        "commands": [command(environment) for environment in environments],
+        "commands": [command(record.environments[0]) for record in group.records],
     }
 
 
@@ -100,7 +106,7 @@ def table(folder: Path) -> str:
         cells = (
             f"[`{result['experiment']}`](configs/results/{path.name})",
             f"{accuracy['mean']:.4f}{spread}",
-            len(result["seeds"]),
+            repeats(result),
             result["epochs"],
             f"{result['seconds']:.1f} s",
             result["device"],
@@ -110,15 +116,21 @@ def table(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def update(readme: Path, text: str) -> None:
-    """Put the table between its marks.
+def repeats(result: dict[str, Any]) -> str:
+    """How many seeds and folds a result has."""
+    seeds, folds = (len({value for value in result[key] if value is not None}) for key in ("seeds", "folds"))
+    return f"{seeds}" + (f", {folds} folds" if folds else "")
+
+
+def parts(readme: Path) -> tuple[str, str]:
+    """What comes before and after the table.
 
     Raises:
-        ValueError: There are none.
+        ValueError: Its marks are not there.
     """
     content = readme.read_text() if readme.exists() else ""
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{readme} has no lines {BEGIN.strip()} and {END}: give another --readme, or put them there")
-    write_atomically(readme, before + begin + text + end + after)
+    return before + begin, end + after

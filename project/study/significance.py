@@ -54,12 +54,12 @@ def right_shares(group: Group, split: str) -> dict[tuple[int, str], float]:
 
 
 def common_split(records: list[Record]) -> str:
-    """``test`` if all runs were tested, ``val`` if none was.
+    """``test`` if all runs were tested as they are now, ``val`` if none was.
 
     Raises:
         ValueError: Some were.
     """
-    tested = {bool(record.looks): record for record in records}
+    tested = {bool(record.result): record for record in records}
     if len(tested) == 2:
         folder = shown(tested[False].run.folder)
         raise ValueError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from project.arguments import read_config
+from project.names import flag
 
 KEYS = ("program", "command", "method", "metric", "parameters", "early_terminate", "name", "description", "project")
 METHODS = ("bayes", "random", "grid")
@@ -114,24 +115,37 @@ def read_sweep(path: Path) -> Sweep:
     refuse_unknown(early, ("type", "min_iter", "eta"), f"{path}, early_terminate")
     if early and (early.get("type") != "hyperband" or not isinstance(early.get("min_iter"), int)):
         raise ValueError(f"{path}: early_terminate must have the type hyperband and a number of epochs min_iter")
-    for name, parameter in content["parameters"].items():
-        check_parameter(name, parameter, content["method"], path)
+    if any(not isinstance(early.get(k, d), int) or early.get(k, d) < d for k, d in (("min_iter", 1), ("eta", 2))):
+        raise ValueError(f"{path}, early_terminate: min_iter must be 1 epoch or more, and eta 2 or more")
+    if not isinstance(content["parameters"], dict):
+        raise ValueError(f"{path}: parameters must be keys of fit with their values, not {content['parameters']}")
+    parameters = {name: read_parameter(name, p, content["method"], path) for name, p in content["parameters"].items()}
     return Sweep(
         path,
         fit_words(content["command"], path),
         content["method"],
         metric["name"],
         metric.get("goal") == "maximize",
-        content["parameters"],
+        parameters,
         early.get("min_iter"),
         early.get("eta", 3),
     )
 
 
-def check_parameter(name: str, parameter: Any, method: str, path: Path) -> None:
-    """Raise ValueError if a parameter does not say its values as we know it."""
+def read_parameter(name: str, parameter: Any, method: str, path: Path) -> dict[str, Any]:
+    """A parameter with numbers for what YAML takes for words, such as 1e-4.
+
+    Raises:
+        ValueError: It does not say its values as we know it.
+    """
     where = f"{path}, parameter {name}"
     refuse_unknown(parameter, PARAMETER_KEYS, where)
+    parameter = {key: flag("", value)[""] if isinstance(value, str) else value for key, value in parameter.items()}
+    if not isinstance(parameter.get("values", []), list):
+        raise ValueError(f"{where}: values must be a list, not {parameter['values']}")
+    for key in {"min", "max"} & parameter.keys():
+        if not isinstance(parameter[key], int | float):
+            raise ValueError(f"{where}: {key} must be a number, not {parameter[key]}")
     kind = parameter.get("distribution")
     if kind is not None and kind not in DISTRIBUTIONS:
         raise ValueError(f"{where}: distribution {kind} is not one of {', '.join(DISTRIBUTIONS)}")
@@ -140,6 +154,9 @@ def check_parameter(name: str, parameter: Any, method: str, path: Path) -> None:
         raise ValueError(f"{where} must have either value, or values, or min and a greater max")
     if method == "grid" and "min" in parameter:
         raise ValueError(f"{where}: a grid needs values in place of min and max")
+    if kind == "log_uniform_values" and parameter.get("min", 1) <= 0:
+        raise ValueError(f"{where}: the logarithm needs a min above 0, not {parameter['min']}")
+    return parameter
 
 
 def refuse_unknown(mapping: Any, known: Iterable[str], where: str) -> None:
