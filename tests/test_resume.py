@@ -167,16 +167,20 @@ def test_real_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "epochs", "expected"),
+    ("minutes", "share", "epochs", "expected"),
     [
-        ("every_n_minutes=1e-9", 1, [*range(1, 20), 20, 20]),  # within the epoch, before its validation, after it
-        ("every_n_epochs=2", 5, [20, 40, 80, 100]),  # before the first validation, which may be long, and at the end
+        ("1e-9", 0.0, 1, [*range(1, 20), 20, 20]),  # within the epoch, before its validation, after it
+        ("10", 0.0, 3, [20, 60]),  # before the first validation, which may be long, and at the end
+        ("10", 1e9, 3, [20, 20, 40, 60]),
     ],
 )
-def test_intervals(interval: str, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals(
+    minutes: str, share: float, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved, save = [], LastCheckpoint.save
     monkeypatch.setattr(LastCheckpoint, "save", lambda *args: saved.append(args[1].global_step) or save(*args))
-    main(["fit", *QUIET, f"--trainer.max_epochs={epochs}", f"--last_checkpoint.{interval}"])
+    monkeypatch.setattr(LastCheckpoint, "share", share)
+    main(["fit", *QUIET, f"--trainer.max_epochs={epochs}", f"--last_checkpoint.every_n_minutes={minutes}"])
     assert saved == expected
 
 

@@ -28,6 +28,8 @@ class Interrupted(Exception):
 class LastCheckpoint(Checkpoint):
     """Saves ``last.ckpt`` after epochs, at intervals within them, and when SIGINT, SIGTERM or SIGUSR1 ends the run.
 
+    After epochs, it is saved as often as that takes a twentieth of the time at most, and after the last one always.
+
     What is due waits where a resumed run would do otherwise than an uninterrupted one: within an accumulated batch, and
     between a training batch and a validation. One that takes long is preceded by a checkpoint of its own.
 
@@ -35,30 +37,21 @@ class LastCheckpoint(Checkpoint):
         run: Whose checkpoints they are.
         every_n_steps: Optimiser steps between checkpoints within an epoch; None for none.
         every_n_minutes: Minutes between checkpoints within an epoch; None for none.
-        every_n_epochs: Epochs between checkpoints at their ends, for runs of a few seconds; the last is always saved.
     """
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     batches_until_asked = 10  # all processes stop after the same batch, and to ask them at each would take time
     long = 2.0  # seconds
+    share = 0.05  # of the time, that saving after epochs may take
 
-    def __init__(
-        self,
-        run: Run,
-        every_n_steps: int | None = None,
-        every_n_minutes: float | None = 10.0,
-        every_n_epochs: int = 1,
-    ) -> None:
-        if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes, every_n_epochs)):
-            raise ValueError(
-                "--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none, and "
-                "every_n_epochs positive"
-            )
+    def __init__(self, run: Run, every_n_steps: int | None = None, every_n_minutes: float | None = 10.0) -> None:
+        if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes)):
+            raise ValueError("--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none")
         self.run, self.path = run, run.checkpoint("last")
         self.every_n_steps, self.seconds = every_n_steps, 60 * (every_n_minutes or math.inf)
-        self.every_n_epochs = every_n_epochs
         self.noted = 0  # the signal that this process was given
-        self.signum, self.late, self.long_validation = 0, False, True  # what the processes agree on
+        self.signum, self.late, self.long_validation, self.pays = 0, False, True, True  # what the processes agree on
+        self.cost = 0.0  # seconds that the last save took
         self.unasked = 0
         self.validation = math.inf  # seconds that the last one took
         self.validates_next = False
@@ -87,15 +80,16 @@ class LastCheckpoint(Checkpoint):
     def ask(self, trainer: L.Trainer, now: bool = False) -> None:
         """Learn whether any process was given a signal or thinks that a checkpoint is due."""
         self.unasked += 1
-        late = time.monotonic() - self.saved_at > self.seconds
-        answers = [self.noted, late, self.validation > self.long]
+        since = time.monotonic() - self.saved_at
+        answers = [self.noted, since > self.seconds, self.validation > self.long, self.share * since >= self.cost]
         if trainer.world_size > 1:
             if self.unasked < self.batches_until_asked and not now:
                 return
             self.unasked = 0
             device = trainer.strategy.root_device
             answers = trainer.strategy.reduce(torch.tensor(answers, device=device).int(), reduce_op="max").tolist()
-        self.signum, self.late, self.long_validation = answers[0], bool(answers[1]), bool(answers[2])
+        self.signum = answers[0]
+        self.late, self.long_validation, self.pays = map(bool, answers[1:])
 
     # ---------------------------------------------------------------- when to save
 
@@ -132,13 +126,16 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.ask(trainer, now=True)
-        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if due or self.signum or self.late or trainer.fit_loop.done:
+        # `fit_loop.done` would also tell, but it sets the epoch forward.
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if self.pays or self.signum or self.late or last or trainer.global_step == trainer.max_steps:
             self.save(trainer)
 
     def save(self, trainer: L.Trainer) -> None:
         """Save the run as it is, and end it if a signal says so."""
+        start = time.monotonic()
         trainer.save_checkpoint(self.path, weights_only=False)
+        self.cost = time.monotonic() - start
         self.saved_at, self.saved_step, self.late = time.monotonic(), trainer.global_step, False
         if self.signum:
             raise Interrupted(self.run, self.signum)
