@@ -27,7 +27,12 @@ def ours(root: str) -> Iterator[torch.Tensor]:
     """Batches of the datamodule without end, as a Trainer would get them."""
     data = CIFAR10(root=root, batch_size=BATCH, augment=[Crop(4), Flip()])
     data.trainer = SimpleNamespace(
-        world_size=1, global_rank=0, training=True, fit_loop=SimpleNamespace(total_batch_idx=0)
+        world_size=1,
+        global_rank=0,
+        accumulate_grad_batches=1,
+        training=True,
+        current_epoch=0,
+        fit_loop=SimpleNamespace(total_batch_idx=0),
     )  # type: ignore[assignment]
     data.prepare_data()
     data.setup("fit")

@@ -34,7 +34,7 @@ SIDE, BATCH = 224, 32
 def ours(root: Path, cache: int | None) -> Iterator[torch.Tensor]:
     """Training batches of the datamodule without end."""
     data = ImageNet(root=str(root), batch_size=BATCH, val_size=1, cache=cache)
-    data.trainer = SimpleNamespace(world_size=1, global_rank=0)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(world_size=1, global_rank=0, accumulate_grad_batches=1)  # type: ignore[assignment]
     data.setup("fit")
     loader = data.train_dataloader()
     while True:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 import torchvision
 from torch import nn
@@ -15,10 +16,11 @@ from project.arguments import read_config
 from tests.benchmarks import REPOSITORY
 from tests.benchmarks.loop import resnet18
 from tests.benchmarks.synthetic import Synthetic
-from tests.benchmarks.turns import ByHand
+from tests.benchmarks.turns import ByHand, now
 
 NAMES = ("imagenet_alexnet", "imagenet_vgg16", "imagenet_googlenet", "imagenet_resnet18", "imagenet_resnet50",
          "cifar10_resnet18")  # fmt: skip
+RATE = 1e-4  # so that nothing diverges on random images
 CONFIGS = [REPOSITORY / "configs" / f"{name}.yaml" for name in NAMES]
 
 
@@ -61,7 +63,7 @@ class Recipe:
             f"--model.compile={str(self.compile).lower()}", "--trainer.max_epochs=100000",
             "--trainer.limit_val_batches=1", f"--trainer.accelerator={self.device}", "--trainer.devices=1",
             "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", f"--runs_dir={folder}",
-            "--wandb.mode=disabled",
+            "--wandb.mode=disabled", f"--optimizer.lr={RATE}",
         ]  # fmt: skip
 
     def network(self) -> nn.Module:
@@ -81,8 +83,31 @@ class Recipe:
     def by_hand(self, data: Synthetic) -> ByHand:
         """A loop on the batch that `fit` has."""
         batch, log = data.train_set.__getitems__(torch.arange(self.batch)), Path(tempfile.mkdtemp()) / "hand.csv"
-        make = partial(torch.optim.SGD, fused=True, **read_config(self.config)["optimizer"]["init_args"])
+        arguments = {**read_config(self.config)["optimizer"]["init_args"], "lr": RATE}
+        make = partial(torch.optim.SGD, fused=True, **arguments)
         statistics, device = data.statistics(torch.device("cpu")), torch.device(self.device)
         return ByHand(
             self.network(), make, iter(lambda: batch, None), *statistics, log, device, bf16=True, compile=self.compile
         )
+
+
+class Rate(L.Callback):
+    """Measures images per second, and ends `fit`.
+
+    Args:
+        warmup: Steps that do not count.
+        steps: That do.
+    """
+
+    images_per_s = 0.0
+
+    def __init__(self, warmup: int = 20, steps: int = 50) -> None:
+        self.warmup, self.steps = warmup, steps
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+        if trainer.global_step == self.warmup:
+            self.start = now(pl_module.device)
+        if trainer.global_step == self.warmup + self.steps:
+            seconds = now(pl_module.device) - self.start
+            self.images_per_s = self.steps * trainer.datamodule.batch_size / seconds
+            trainer.should_stop = True

@@ -15,26 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import lightning as L
-
 from tests.benchmarks import REPOSITORY, conclude, fit, new_parser
-from tests.benchmarks.recipe import CONFIGS, Recipe, add_options
-from tests.benchmarks.turns import now
-
-WARMUP, STEPS = 20, 50
-
-
-class Rate(L.Callback):
-    """Prints images per second of all devices, and ends `fit`."""
-
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        if trainer.global_step == WARMUP:
-            self.start = now(pl_module.device)
-        if trainer.global_step == WARMUP + STEPS:
-            trainer.should_stop = True
-            if trainer.is_global_zero:
-                seconds = now(pl_module.device) - self.start
-                print("RATE", STEPS * trainer.datamodule.batch_size / seconds, flush=True)
+from tests.benchmarks.recipe import CONFIGS, Rate, Recipe, add_options
 
 
 def rate(words: list[str], devices: int, cpu: bool) -> float:
@@ -57,7 +39,10 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             words = Recipe.of(options.configs[0], options).words(Path(folder))
             words += [f"--trainer.devices={options.child}", "--trainer.strategy=ddp" if options.child > 1 else ""]
-            fit([word for word in words if word], Rate())
+            rate_of_all = Rate()
+            fit([word for word in words if word], rate_of_all)
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                print("RATE", rate_of_all.images_per_s, flush=True)
     else:
         cpu = options.device == "cpu"
         turns = [{n: rate(sys.argv[1:], n, cpu) for n in options.devices} for _ in range(options.turns)]
