@@ -54,7 +54,8 @@ class ByHand:
         self.batches, self.device, self.bf16 = batches, device, bf16
         self.mean, self.std = mean.to(device), std.to(device)
         self.loss = torch.compile(self.plain_loss) if compile else self.plain_loss
-        self.writer, self.step = csv.writer(log.open("w")), 0
+        self.file, self.step = log.open("w"), 0
+        self.writer = csv.writer(self.file)
 
     def plain_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy and logits; auxiliary heads of GoogLeNet count 0.3 each."""
