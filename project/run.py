@@ -192,7 +192,7 @@ def record_environment(run: Run, seed: int) -> dict[str, Any]:
     return environment
 
 
-def record_outcome(run: Run, steps: int, best: dict[str, Any] | None) -> None:
+def record_outcome(run: Run, steps: int, best: dict[str, Any]) -> None:
     """Note in environment.json how many steps were trained, and the step and validation metrics of best.ckpt."""
     environment = json.loads(run.environment.read_text())
     write_atomically(run.environment, json.dumps({**environment, "steps": steps, "best": best}, indent=2))

@@ -38,8 +38,9 @@ def line(config: Path, price: float, folder: Path = RESULTS) -> str:
     held_out = data["init_args"].get("val_size", 0.1)
     images = IMAGES[data["class_path"]]
     trained = images * (1 - held_out) if held_out < 1 else images - held_out
-    hours = trained * content["trainer"]["max_epochs"] / speed["fit_images_per_s"] / 3600
-    parts = [f"{speed['fit_images_per_s']:,.0f} images/s", f"{hours:.2g} h (${hours * price:,.0f}) on 1"]
+    rate = speed.get("real_images_per_s", speed["fit_images_per_s"])  # of its own images, if they were at hand
+    hours = trained * content["trainer"]["max_epochs"] / rate / 3600
+    parts = [f"{rate:,.0f} images/s", f"{hours:.2g} h (${hours * price:,.0f}) on 1"]
     if memory := read("memory", folder).get("experiments", {}).get(config.stem):
         parts.insert(0, f"{memory['fit_mb'] / 1000:.1f} GB")
     efficiency = read("scaling", folder).get("efficiency_on_8")

@@ -4,8 +4,8 @@
 
 Times, within a `fit` with all its defaults, forward and loss, backward and the optimiser's kernel, and compares them
 with the whole of each epoch: reading, augmentation, metrics, logging, callbacks, validation's own overhead and
-checkpoints are the rest. The first epoch warms up and is left out. What the
-rest is made of, `fit --config configs/with/profiler.yaml` prints for any config.
+checkpoints are the rest. The first epoch warms up and is left out. What the rest is made of,
+`fit --config configs/with/profiler.yaml` prints for any config.
 
 It is for the CPU, where a function has ended when it returns; `tests.benchmarks.gpu` has the GPU's waiting.
 """

@@ -7,6 +7,7 @@ import csv
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class ByHand:
 
     def plain_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy and logits; auxiliary heads of GoogLeNet count 0.3 each."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
             outputs = self.model(x)
             logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
             loss = F.cross_entropy(logits, y) + 0.3 * sum(F.cross_entropy(aux, y) for aux in auxiliary)
