@@ -178,13 +178,13 @@ def test_metrics_are_those_of_the_best_checkpoint(fit: Callable, tmp_path: Path,
         return dict(json.loads((tmp_path / "t.json").read_text())["groups"][0]["metrics"])
 
     cli = fit("--trainer.max_epochs=3", "--model_checkpoint.every_n_epochs=2")
-    assert told()["val/acc"]["values"] == [cli.result["val/acc"]]
+    assert told()["val/loss"]["values"] == [cli.result["val/loss"]]
     main(["test", "--run", str(cli.run.folder), *QUIET, "--trainer.limit_test_batches=1"])
     assert "test/acc" not in told()  # of a part of the set
     main(["test", "--run", str(cli.run.folder), *QUIET])
     assert "test/acc" in told()
     cli = fit("--run", str(cli.run.folder), "--trainer.max_epochs=6")
-    assert told()["val/acc"]["values"] == [cli.result["val/acc"]]
+    assert told()["val/loss"]["values"] == [cli.result["val/loss"]]
     assert "test/acc" not in told()
     (tmp_path / "README.md").write_text(f"{BEGIN}{END}\n")
     words = ["results", str(cli.run.folder), f"--folder={tmp_path}/results", f"--readme={tmp_path}/README.md"]
