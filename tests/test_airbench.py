@@ -53,6 +53,9 @@ def test_biases_have_their_own_rate() -> None:
     assert (weights["lr"], weights["weight_decay"]) == (0.5, 0.01)
     assert (biases["lr"], biases["weight_decay"]) == (32.0, 0.01 / 64)
     assert model.hyperparameters[1]["lr"] == 32.0
+    assert any(p is model.whiten.bias for p in weights["params"])  # it belongs to no norm
+    assert {id(p) for p in biases["params"]} == {id(layer.bias) for layer in model.modules() if hasattr(layer, "eps")}
+    assert not model.whiten.bias.any()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     assert frozen == {"whiten.weight", *(f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2))}
 
@@ -85,6 +88,11 @@ def test_crop_reflects() -> None:
     out, _ = Crop(2, "reflect")(x, torch.zeros(1), torch.Generator().manual_seed(1))
     windows = [padded[i : i + 5, j : j + 5] for i in range(5) for j in range(5)]
     assert any(np.array_equal(out[0, 0].numpy(), window) for window in windows)
+
+
+def test_optimiser_without_groups_is_refused(cifar_root: object, fails: Callable[..., str]) -> None:
+    args = ["--model=Airbench", "--data=CIFAR10", f"--data.root={cifar_root}", "--data.batch_size=16"]
+    assert "LBFGS has one rate for all" in fails("fit", *args, "--optimizer=LBFGS", "--trainer.max_epochs=1")
 
 
 def flags(cifar_root: object) -> list[str]:
@@ -127,7 +135,8 @@ def test_recipe_trains_and_goes_on_exactly(fit: Callable[..., CLI], cifar_root: 
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_lookahead_equals_its_definition() -> None:
+@pytest.mark.parametrize("every", [3, 5])  # the last step is a meeting, or is not
+def test_lookahead_equals_its_definition(every: int) -> None:
     from project.callbacks import Lookahead
 
     class Net(torch.nn.Module):
@@ -138,7 +147,7 @@ def test_lookahead_equals_its_definition() -> None:
     class Trainer:
         global_step, estimated_stepping_batches = 0, 10
 
-    net, trainer, callback = Net(), Trainer(), Lookahead(every=3, decay=0.5)
+    net, trainer, callback = Net(), Trainer(), Lookahead(every=every, decay=0.5)
     fast, slow = torch.zeros(2), torch.ones(2)  # those after the first step
     for step in range(1, 11):
         with torch.no_grad():
@@ -146,7 +155,7 @@ def test_lookahead_equals_its_definition() -> None:
         fast = fast + step
         trainer.global_step = step
         callback.on_train_batch_end(trainer, net)  # type: ignore[arg-type]
-        if step % 3 == 0:
+        if step % every == 0:
             stays = 0.5 * (step / 10) ** 3
             slow = stays * slow + (1 - stays) * fast
             fast = slow

@@ -10,9 +10,9 @@ from torch import Tensor
 class Lookahead(L.Callback):
     """Slow weights, to which the network is set back every few steps (Zhang et al., 2019).
 
-    The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section 3.4), and they are
-    what is left at the end. They begin as the weights after the first step, when a network that looks at its first
-    batch has been initialised. Weights and statistics of norms are treated alike.
+    The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section 3.4), and after the
+    run's last step they are what is left. They begin as the weights after the first step, when a network that looks at
+    its first batch has been initialised. Weights and statistics of norms are treated alike.
 
     Args:
         every: Optimiser steps between two meetings.
@@ -34,14 +34,14 @@ class Lookahead(L.Callback):
         step, total = trainer.global_step, trainer.estimated_stepping_batches
         if not self.slow:
             self.slow = {name: value.clone() for name, value in weights(pl_module).items()}
-        last = step == total
-        if step == self.met or (step % self.every and not last):
+        meets = step % self.every == 0
+        if step == self.met or not (meets or step == total):
             return
         self.met = step
-        stays = 1.0 if last else self.decay * (step / total) ** 3
         fast = weights(pl_module)
         slow = [self.slow[name] for name in fast]
-        torch._foreach_lerp_(slow, list(fast.values()), 1 - stays)
+        if meets:
+            torch._foreach_lerp_(slow, list(fast.values()), 1 - self.decay * (step / total) ** 3)
         torch._foreach_copy_(list(fast.values()), slow)
 
     def state_dict(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class Airbench(ImageClassifier):
     Args:
         widths: Channels of the three blocks.
         whiten_epochs: For which the bias of the first layer trains.
-        bias_lr: Factor of the learning rate of biases; their weight decay is divided by it.
+        bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by it.
         translate_average: Evaluate by the mean over the image, which counts half, and two that are moved by a pixel
             (section 3.5, with ``flip_average``).
     """
@@ -67,6 +67,7 @@ class Airbench(ImageClassifier):
         self.whiten_epochs, self.bias_lr, self.translate_average = whiten_epochs, bias_lr, translate_average
         self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
         self.whiten.weight.requires_grad_(False)
+        nn.init.zeros_(self.whiten.get_parameter("bias"))
         ins = (self.whiten.out_channels, *widths)
         self.blocks = nn.Sequential(*(Block(i, o) for i, o in zip(ins, widths, strict=False)))
         self.head = nn.Linear(widths[-1], self.num_classes, bias=False)
@@ -89,14 +90,20 @@ class Airbench(ImageClassifier):
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         if self.current_epoch == batch_idx == 0 and not self.weights:
-            self.whiten.weight.data.copy_(self.trainer.strategy.broadcast(whitening(batch[0])))
+            self.whiten.weight.data.copy_(self.trainer.strategy.broadcast(whitening(batch[0]).cpu()))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = super().configure_optimizers()
-        decay = self.hyperparameters[0].get("weight_decay", 0.0)
-        for group in (self.hyperparameters[1], optimizer.param_groups[1]):
+        if len(optimizer.param_groups) == 1:
+            name = type(optimizer).__name__
+            raise ValueError(f"{name} has one rate for all, and Airbench's biases have their own: give another")
+        others, biases = optimizer.param_groups
+        bias = self.whiten.get_parameter("bias")  # of no norm: it trains as matrices do
+        others["params"] += [p for p in biases["params"] if p is bias]
+        biases["params"] = [p for p in biases["params"] if p is not bias]
+        for group in (self.hyperparameters[1], biases):
             group["lr"] *= self.bias_lr
-            group["weight_decay"] = decay / self.bias_lr
+            group["weight_decay"] = others.get("weight_decay", 0.0) / self.bias_lr
         return optimizer
 
     def on_after_backward(self) -> None:

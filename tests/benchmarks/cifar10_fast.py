@@ -53,10 +53,11 @@ def train_by_hand(
     mean, std = data.statistics(device)
     x, y = (part[data.train_indices].to(device) for part in (data.train_set.x, data.train_set.y))
     steps = epochs * (len(x) // size)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     groups = [
-        {"params": [p for p in model.parameters() if p.requires_grad and p.ndim > 1]},
+        {"params": [p for name, p in trained.items() if ".bn" not in name]},
         {
-            "params": [p for p in model.parameters() if p.requires_grad and p.ndim == 1],
+            "params": [p for name, p in trained.items() if ".bn" in name],
             "lr": recipe["lr"] * model.bias_lr,
             "weight_decay": recipe["weight_decay"] / model.bias_lr,
         },
@@ -72,7 +73,9 @@ def train_by_hand(
     loss_of = torch.compile(loss_of) if compiled else loss_of
     state = [value for value in model.state_dict().values() if value.is_floating_point()]
     for step, (epoch, images, classes) in enumerate(batches(x, y, epochs, size, padding=2)):
-        images = images.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+        if step == 0:
+            clock(0)
+        images = images.sub_(mean).div_(std)
         if step == 0:
             model.whiten.weight.data.copy_(whitening(images))
             slow = [value.clone() for value in state]
@@ -83,9 +86,9 @@ def train_by_hand(
         if epoch >= model.whiten_epochs:
             model.whiten.bias.grad = None
         optimizer.step()
+        if (step + 1) % 5 == 0:
+            torch._foreach_lerp_(slow, state, 1 - 0.95**5 * ((step + 1) / steps) ** 3)
         if (step + 1) % 5 == 0 or step + 1 == steps:
-            stays = 1.0 if step + 1 == steps else 0.95**5 * ((step + 1) / steps) ** 3
-            torch._foreach_lerp_(slow, state, 1 - stays)
             torch._foreach_copy_(state, slow)
         clock(step + 1)
     data.setup("test")
@@ -93,7 +96,7 @@ def train_by_hand(
     hits = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for images, classes in zip(data.test_set.x.split(2000), data.test_set.y.split(2000), strict=True):
-            images = images.to(device).float().sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+            images = images.to(device).float().sub_(mean).div_(std)
             hits += int((model.judged(images).argmax(1).cpu() == classes).sum())
     return hits / len(data.test_set.y)
 
@@ -109,9 +112,10 @@ class Clock:
 
     def __init__(self, device: torch.device, steps: int, warmup: int = 10) -> None:
         self.device, self.steps, self.warmup = device, steps, warmup
-        self.start = now(device)
 
     def __call__(self, step: int) -> None:
+        if step == 0:
+            self.start = now(self.device)
         if step == self.warmup:
             self.warm = now(self.device)
         if step == self.steps:
@@ -124,15 +128,19 @@ class Clock:
 
     @property
     def warmup_seconds(self) -> float:
-        """From the start to the end of the warm-up."""
+        """From the first batch to the end of the warm-up."""
         return self.warm - self.start
 
 
 class Watch(L.Callback):
-    """Starts a clock when `fit` has its data, and stops it when the last epoch is validated and saved."""
+    """Starts a clock at the first batch of `fit`, and stops it when the last epoch is validated and saved."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.clock, self.data = Clock(pl_module.device, int(trainer.estimated_stepping_batches)), trainer.datamodule
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.global_step == 0:
+            self.clock(0)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.global_step < self.clock.steps:
