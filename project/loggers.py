@@ -8,6 +8,7 @@ import netrc
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -26,12 +27,15 @@ log = logging.getLogger(__name__)
 class MetricsCSV(Logger):
     """One row a step in ``metrics.csv``, and one column a metric.
 
-    Lightning's CSVLogger starts the file anew when a run goes on; this one goes on with it.
+    Lightning's CSVLogger starts the file anew when a run goes on; this one goes on with it. The file is written with
+    each checkpoint and validation, and between them every 10 seconds, or less often if that would take more than a
+    twentieth of the time.
     """
 
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.path = run.metrics
+        self.due = time.monotonic() + 10
         self.rows: list[dict[str, str]] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
@@ -53,6 +57,8 @@ class MetricsCSV(Logger):
         if not self.rows or self.rows[-1]["step"] != str(step):
             self.rows.append({"step": str(step)})
         self.rows[-1].update({name: str(value) for name, value in metrics.items()})
+        if time.monotonic() > self.due:
+            self.save()
 
     @rank_zero_only
     def rewind(self, step: int) -> None:
@@ -63,12 +69,15 @@ class MetricsCSV(Logger):
     def save(self) -> None:
         if not self.rows:
             return
+        start = time.monotonic()
         text = io.StringIO(newline="")
         names = sorted({name for row in self.rows for name in row} - {"step", "epoch"})
         writer = csv.DictWriter(text, ["step", "epoch", *names])
         writer.writeheader()
         writer.writerows(self.rows)
         write_atomically(self.path, text.getvalue())
+        end = time.monotonic()
+        self.due = end + max(10, 20 * (end - start))
 
     def finalize(self, status: str) -> None:
         self.save()

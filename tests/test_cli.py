@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sklearn.datasets import load_digits
 import project
 from project.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli import CLI, main
+from project.loggers import MetricsCSV
 from project.run import Run, find_run
 from project.study.trial import Parsed
 from tests.conftest import QUIET
@@ -59,6 +61,16 @@ def test_metrics_csv_has_the_history(finished: Run) -> None:
     for name in ("train/loss", "train/acc", "val/loss", "val/acc", "lr"):
         assert any(row[name] for row in history), name
     assert 0 <= float(history[-1]["val/acc"]) <= 1
+
+
+def test_metrics_csv_is_written_within_a_long_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, start = Run(tmp_path), time.monotonic()
+    logger = MetricsCSV(run)
+    for step, seconds in ((0, 0), (1, 5), (2, 11), (3, 12), (4, 30)):
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: start + seconds)
+        logger.log_metrics({"train/loss": 1.0}, step)
+        written = len(rows(run)) if run.metrics.exists() else 0
+        assert written == {0: 0, 1: 0, 2: 3, 3: 3, 4: 5}[step]
 
 
 def test_fit_never_opens_the_test_set(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
