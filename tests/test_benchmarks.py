@@ -1,14 +1,17 @@
-"""The benchmarks run, and their references do the work that they are compared by; nothing is timed here."""
+"""The benchmarks' references do the work that they are compared by, and their clocks count it; no time is judged."""
 
 import json
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from project.models import ResNet
-from tests.benchmarks import RESULTS, fit, input_cifar, input_imagenet, loop
+import project.models
+from project.arguments import read_config
+from project.data import CIFAR10
+from tests.benchmarks import RESULTS, cifar10_fast, fit, gpu, input_cifar, input_imagenet, loop, measure_each
 from tests.benchmarks.recipe import CONFIGS, Rate, Recipe
 from tests.benchmarks.share import Stopwatch
 from tests.benchmarks.turns import ByHand, TakeTurns
@@ -43,26 +46,68 @@ def test_loop_by_hand_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_recipes_have_torchvisions_network(config: Path) -> None:
-    recipe = Recipe.of(config, Namespace(**{**SMALL, "side": 224}))
-    network = recipe.network()
-    assert type(network).__module__.startswith("torchvision.models")
-    if config.stem == "imagenet_resnet50":
-        with torch.device("meta"):
-            ours = ResNet(depth=50, num_classes=10, input_shape=(3, 224, 224))
-        assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in ours.parameters())
+def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
+    recipe, model = Recipe.of(config, Namespace(**{**SMALL, "side": 224})), read_config(config)["model"]
+    with torch.device("meta"):
+        network = recipe.network()
+        ours = getattr(project.models, model["class_path"])(
+            num_classes=10, input_shape=recipe.shape, **model["init_args"]
+        )
+    assert type(network).__module__.startswith("torchvision.") == config.stem.startswith("imagenet")
+    counts = [sorted(p.numel() for p in part.parameters()) for part in (network, ours)]
+    assert counts[0] == counts[1]
 
 
-def test_turns_and_rate(tmp_path: Path) -> None:
-    recipe = Recipe.of(CONFIGS[-1], Namespace(**SMALL))
-    turns = TakeTurns(lambda trainer: {"hand": recipe.by_hand(trainer.datamodule)}, steps=2, turns=2)
+@pytest.mark.parametrize("name", ["digits", "mnist_lenet"])
+def test_turns_and_rate(name: str, tmp_path: Path) -> None:
+    recipe = Recipe.of(CONFIGS[0].with_stem(name), Namespace(**SMALL))
+    turns = TakeTurns(lambda trainer: {"hand": recipe.by_hand(trainer.datamodule, tmp_path)}, steps=2, turns=2)
     rate = Rate(1, 7)
-    fit([*recipe.words(tmp_path), *QUIET], turns, rate)
+    recipe.fit(turns, rate, flags=QUIET)
     result = turns.result()
     assert result["fit_us_per_step"] > 0
     assert result["ratio_to_hand"] > 0
     assert turns.loops["hand"].step == 8  # two turns of them warm up
     assert rate.images_per_s > 0
+
+
+def test_fast_recipe_by_hand_learns(cifar_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = read_config(cifar10_fast.CONFIG)
+    content["data"]["init_args"]["batch_size"] = 16
+    monkeypatch.setattr(cifar10_fast, "read_config", lambda _: content)
+    data = CIFAR10(root=str(cifar_root), val_size=10)
+    data.setup("fit")
+    cpu, seen = torch.device("cpu"), []
+    clock = cifar10_fast.Clock(cpu, steps=25, warmup=2)
+    cifar10_fast.train_by_hand(data, 0, cpu, 5, False, [8, 8, 8], lambda step: (seen.append(step), clock(step)))
+    assert seen == list(range(26))
+    assert clock.seconds > 0
+    assert clock.warmup_seconds > 0
+
+
+def test_waiting_is_when_no_kernel_runs() -> None:
+    def event(name: str, start: float, end: float, kind: str = "CUDA", user: bool = False) -> SimpleNamespace:
+        time = SimpleNamespace(start=start, end=end)
+        return SimpleNamespace(
+            name=name, time_range=time, device_type=SimpleNamespace(name=kind), is_user_annotation=user
+        )
+
+    events = [
+        event("conv", 0, 40), event("relu", 30, 50), event("gemm", 80, 100), event("Memcpy HtoD", 40, 90),
+        event("Optimizer.step", 0, 100, user=True), event("aten::add", 0, 100, kind="CPU"),
+    ]  # fmt: skip
+    assert gpu.waiting(events) == pytest.approx(0.3)
+
+
+def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
+    def measure(config: Path) -> dict[str, int]:
+        return {"value": {"b": 2, "c": 3}[config.stem]}
+
+    with pytest.raises(SystemExit) as stop:
+        measure_each([Path("a.yaml"), Path("b.yaml"), Path("c.yaml")], measure, tmp_path / "found.json")
+    assert stop.value.code
+    found = json.loads((tmp_path / "found.json").read_text())["experiments"]
+    assert found == {"a": {"failed": "KeyError"}, "b": {"value": 2}, "c": {"value": 3}}
 
 
 def test_stopwatch_counts_the_models_work_once(tmp_path: Path) -> None:
@@ -77,4 +122,5 @@ def test_figures_say_where_they_come_from(path: Path) -> None:
     measured = json.loads(path.read_text())["measured"]
     assert measured["command"].startswith("python -m tests.benchmarks.")
     assert measured.keys() >= {"commit", "torch", "lightning", "cpu", "gpu"}
+    assert not measured["commit"].endswith("dirty")
     assert not any(f"{folder}/" in path.read_text() for folder in ("/tmp", "/home"))

@@ -17,7 +17,8 @@ from tests.test_bad_input import Bomb
 
 Fit = Callable[..., CLI]
 Fails = Callable[..., str]
-RESNET_ON_MNIST = ["--model=ResNet", "--data=MNIST", "--data.batch_size=100", "--trainer.max_epochs=1"]
+RESNET_ON_MNIST = ["--model=ResNet", "--data=MNIST", "--data.batch_size=64", "--trainer.limit_train_batches=2",
+                   "--trainer.max_epochs=1"]  # fmt: skip
 
 
 def randomised(network: nn.Module) -> nn.Module:

@@ -7,6 +7,8 @@ import platform
 import shlex
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,29 @@ def fit(words: list[str], *observers: Any) -> None:
     CLI(read_arguments(words), observers)
 
 
+def measure_each(configs: Iterable[Path], measure: Callable[[Path], dict[str, Any]], out: Path) -> None:
+    """Measure experiment after experiment; one that fails, for want of memory or images, leaves the others."""
+    experiments: dict[str, dict[str, Any]] = {}
+    for config in configs:
+        try:
+            experiments[config.stem] = measure(config)
+        except Exception as error:
+            traceback.print_exc()
+            experiments[config.stem] = {"failed": type(error).__name__}
+        print(config.stem, json.dumps(experiments[config.stem]), flush=True)
+        write({"experiments": experiments}, out)
+    sys.exit(any("failed" in found for found in experiments.values()))
+
+
 def conclude(result: dict[str, Any], out: Path) -> None:
-    """Print figures and write them, with what they depend on."""
+    """Print figures and write them."""
     for key, value in result.items():
         print(f"{key:40} {value}")
+    write(result, out)
+
+
+def write(result: dict[str, Any], out: Path) -> None:
+    """Write figures with what they depend on."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({**result, "measured": circumstances()}, indent=2) + "\n")
 
@@ -63,10 +84,14 @@ def circumstances() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Of the code; None where that is in no checkout."""
-    words = ["git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    done = subprocess.run(words, capture_output=True, text=True)
-    return done.stdout.strip() or None
+    """Of the code; None where that is in no checkout. It is dirty if anything but figures was changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "project", "tests", "configs", ":!tests/benchmarks/results")
+    head = git("rev-parse", "HEAD")
+    return f"{head}-dirty" if head and changed else head or None
 
 
 def cpu() -> str:

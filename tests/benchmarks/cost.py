@@ -4,7 +4,8 @@
 
 Reads what `tests.benchmarks.gpu`, `memory` and `scaling` have written and rewrites one line of each config in configs/:
 hours are the training images of all epochs over the measured images/s, on 8 GPUs with the measured efficiency of
-scaling, and the price is that of one GPU's hour. What was not measured, the line says so. A test compares the lines.
+scaling, and the price is that of one GPU's hour. What was not measured of a config, at its own batch and size of
+images, the line says so. A test compares the lines.
 """
 
 import argparse
@@ -21,34 +22,46 @@ LINE = re.compile(r"^# On GPUs: .*$", re.MULTILINE)
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 
 
-def read(name: str, folder: Path = RESULTS) -> dict[str, Any]:
-    """What a benchmark has found, if that was on a GPU."""
+def read(name: str, config: Path, folder: Path = RESULTS) -> dict[str, Any]:
+    """What a benchmark has found of a config as it is, if that was on a GPU."""
     path = folder / f"{name}.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
-    return found if (found.get("measured") or {}).get("gpu") else {}
+    content = json.loads(path.read_text()) if path.exists() else {}
+    found = content.get("experiments", {}).get(config.stem, {})
+    data = read_config(config)["data"]
+    whole = found.get("batch") == data["init_args"]["batch_size"] and (
+        data["class_path"] != "ImageNet" or found["side"] == 224
+    )
+    return {**found, **content["measured"]} if whole and content["measured"]["gpu"] else {}
+
+
+def short(number: float) -> str:
+    """Two digits at least."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def line(config: Path, price: float, folder: Path = RESULTS) -> str:
     """The header's line of a config."""
-    speed = read("gpu", folder).get("experiments", {}).get(config.stem)
-    if speed is None:
+    speed = read("gpu", config, folder)
+    if not speed:
         return "# On GPUs: memory, images/s, hours and cost not measured"
     content = read_config(config)
     data = content["data"]
     held_out = data["init_args"].get("val_size", 0.1)
     images = IMAGES[data["class_path"]]
     trained = images * (1 - held_out) if held_out < 1 else images - held_out
-    rate = speed.get("real_images_per_s", speed["fit_images_per_s"])  # of its own images, if they were at hand
+    rate = speed.get("real_images_per_s", speed["fit_images_per_s"])
     hours = trained * content["trainer"]["max_epochs"] / rate / 3600
-    parts = [f"{rate:,.0f} images/s", f"{hours:.2g} h (${hours * price:,.0f}) on 1"]
-    if memory := read("memory", folder).get("experiments", {}).get(config.stem):
-        parts.insert(0, f"{memory['fit_mb'] / 1000:.1f} GB")
-    efficiency = read("scaling", folder).get("efficiency_on_8")
+    how = ["--model.compile true"] * speed["compiled"] + ["random images"] * ("real_images_per_s" not in speed)
+    parts = [*how, f"{rate:,.0f} images/s", f"{short(hours)} h (${short(hours * price)}) on 1"]
+    if memory := read("memory", config, folder):
+        parts.insert(len(how), f"{memory['fit_mb'] / 1000:.1f} GB")
+    efficiency = read("scaling", config, folder).get("efficiency_on_8")
     parts.append(
-        f"{hours / 8 / efficiency:.2g} h (${hours / efficiency * price:,.0f}) on 8" if efficiency else "8 not measured"
+        f"{short(hours / 8 / efficiency)} h (${short(hours / efficiency * price)}) on 8"
+        if efficiency
+        else "8 not measured"
     )
-    [name, *_] = read("gpu", folder)["measured"]["gpu"]
-    return f"# On GPUs: {name}: {', '.join(parts)}, at ${price:g} an hour each"
+    return f"# On GPUs: {speed['gpu'][0]}: {', '.join(parts)}, at ${price:g} an hour each"
 
 
 def rewritten(text: str, new: str) -> str:

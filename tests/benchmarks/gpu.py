@@ -6,22 +6,22 @@ For each config `fit` and the loop take turns in one process on images that need
 with channels last; the loop has torchvision's network and SGD's fused kernel, copies uint8 images from pinned memory
 and normalises them on the GPU, as `fit` does. Compiling and the first two turns are not counted.
 
-The GPU's waiting is the share of 100 profiled steps in which none of its kernels runs; it is measured on the same
-images and, with --root, on the config's real dataset. `--device cpu --side 64 --batch 8 --classes 10 --steps 2` tries
-the rest without a GPU.
+The GPU's waiting is the share of 100 profiled steps in which none of its kernels runs, whatever is copied; it is
+measured on the same images and, with --root, on the config's real dataset. `--device cpu --side 64 --batch 8 --classes
+10 --steps 2` tries the rest without a GPU.
 """
 
-import json
-import tempfile
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from torch.profiler import ProfilerActivity, profile
 
-from tests.benchmarks import conclude, fit, new_parser
+from tests.benchmarks import measure_each, new_parser
 from tests.benchmarks.recipe import Recipe, add_options
-from tests.benchmarks.turns import TakeTurns, now
+from tests.benchmarks.turns import ByHand, TakeTurns, now
 
 
 class Waiting(L.Callback):
@@ -41,13 +41,15 @@ class Waiting(L.Callback):
         if step == 300:
             now(self.device)
             self.profile.stop()
-            self.share = waiting(self.profile)
+            self.share = waiting(self.profile.events())
             trainer.should_stop = True
 
 
-def waiting(profiled: profile) -> float:
+def waiting(events: Iterable[Any]) -> float:
     """Share of the time from the first kernel's start to the last one's end in which none runs."""
-    spans = sorted((e.time_range.start, e.time_range.end) for e in profiled.events() if e.device_type.name == "CUDA")
+    on_device = [e for e in events if e.device_type.name == "CUDA" and not e.is_user_annotation]
+    kernels = [e.time_range for e in on_device if not e.name.startswith(("Memcpy", "Memset"))]
+    spans = sorted((time.start, time.end) for time in kernels)
     busy, end = 0.0, spans[0][0]
     for start, stop in spans:
         busy += max(0.0, stop - max(start, end))
@@ -55,20 +57,24 @@ def waiting(profiled: profile) -> float:
     return 1 - busy / (end - spans[0][0])
 
 
-def measure(recipe: Recipe, steps: int, turns: int, root: str | None) -> dict[str, Any]:
+def by_hand(recipe: Recipe, trainer: L.Trainer) -> dict[str, ByHand]:
+    return {"hand": recipe.by_hand(trainer.datamodule, Path(trainer.default_root_dir))}
+
+
+def measure(config: Path, options: Any) -> dict[str, Any]:
     """All figures of a config."""
-    callback = TakeTurns(lambda trainer: {"hand": recipe.by_hand(trainer.datamodule)}, steps, turns)
-    with tempfile.TemporaryDirectory() as folder:
-        fit(recipe.words(Path(folder)), callback)
-        found = {"batch": recipe.batch, "side": recipe.side, **callback.result()}
-        for name in ("fit", "hand"):
-            found[f"{name}_images_per_s"] = round(recipe.batch / found[f"{name}_us_per_step"] * 1e6, 1)
-        found["throughput_to_hand"] = round(1 / found["ratio_to_hand"], 3)
-        for name, real in {"synthetic": None, "real": root}.items() if recipe.device == "cuda" else ():
-            if name == "synthetic" or real:
-                observer = Waiting()
-                fit(recipe.words(Path(folder), real), observer)
-                found |= {f"{name}_images_per_s": round(observer.rate, 1), f"{name}_waiting": round(observer.share, 4)}
+    recipe = Recipe.of(config, options)
+    turns = TakeTurns(partial(by_hand, recipe), options.steps, options.turns)
+    recipe.fit(turns)
+    found = {"batch": recipe.batch, "side": recipe.shape[1], "compiled": recipe.compile, **turns.result()}
+    for name in ("fit", "hand"):
+        found[f"{name}_images_per_s"] = round(recipe.batch / found[f"{name}_us_per_step"] * 1e6, 1)
+    found["throughput_to_hand"] = round(1 / found["ratio_to_hand"], 3)
+    if recipe.device == "cuda":
+        for name, real in {"synthetic": None, **({"real": options.root} if options.root else {})}.items():
+            observer = Waiting()
+            recipe.fit(observer, real=real)
+            found |= {f"{name}_images_per_s": round(observer.rate, 1), f"{name}_waiting": round(observer.share, 4)}
     return found
 
 
@@ -79,9 +85,4 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20, help="of a turn")
     parser.add_argument("--turns", type=int, default=10)
     options = parser.parse_args()
-    experiments = {}
-    for config in options.configs:
-        recipe = Recipe.of(config, options)
-        experiments[config.stem] = measure(recipe, options.steps, options.turns, options.root)
-        print(config.stem, json.dumps(experiments[config.stem]), flush=True)
-    conclude({"experiments": experiments}, options.out)
+    measure_each(options.configs, partial(measure, options=options), options.out)

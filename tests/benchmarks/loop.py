@@ -36,9 +36,9 @@ def mlp() -> nn.Module:
     )  # fmt: skip
 
 
-def resnet18(channels: int = 1) -> nn.Module:
+def resnet18() -> nn.Module:
     model = torchvision.models.resnet18(num_classes=10)
-    model.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+    model.conv1 = nn.Conv2d(1, 64, 3, padding=1, bias=False)
     model.maxpool = nn.Identity()
     return model
 

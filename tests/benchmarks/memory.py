@@ -4,22 +4,22 @@
 
 A process trains 20 steps of a config's network, batch and precision on random images by `fit`, or torchvision's network
 by hand. On a GPU the figure is what PyTorch's allocator held at most; without one it is the largest resident set of the
-process, and what importing Lightning takes is printed too. `--device cpu --side 64 --batch 8 --classes 10` tries it
+process beyond that of one that only imports. `--device cpu --side 64 --batch 8 --classes 10` tries it
 without a GPU.
 """
 
-import json
 import resource
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 
-from tests.benchmarks import REPOSITORY, conclude, fit, new_parser
+from tests.benchmarks import REPOSITORY, measure_each, new_parser
 from tests.benchmarks.recipe import Recipe, add_options
 
 STEPS = 20
@@ -35,23 +35,30 @@ class Few(L.Callback):
 def train(kind: str, recipe: Recipe) -> float:
     """Megabytes that this process needs at most to train by ``fit``, by ``hand``, or not at all."""
     if kind == "fit":
-        with tempfile.TemporaryDirectory() as folder:
-            fit(recipe.words(Path(folder)), Few())
+        recipe.fit(Few())
     elif kind == "hand":
-        recipe.by_hand(recipe.data()).train(STEPS)
+        with tempfile.TemporaryDirectory() as folder:
+            recipe.by_hand(recipe.data(), Path(folder)).train(STEPS)
     if recipe.device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def measure(words: list[str], config: Path, device: str) -> dict[str, Any]:
-    """Figures of a config, by processes with the same options as this one."""
-    found: dict[str, Any] = {}
-    for kind in ("fit", "hand") if device == "cuda" else ("fit", "hand", "imports"):
-        command = [sys.executable, "-m", "tests.benchmarks.memory", *words, "--configs", str(config), "--child", kind]
-        done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
-        found[f"{kind}_mb"] = round(float(done.stdout.rpartition("PEAK ")[2]))
-    return {**found, "ratio": round(found["fit_mb"] / found["hand_mb"], 3)}
+def peak(kind: str, config: Path) -> float:
+    """Megabytes of a process with the same options as this one."""
+    words = [*sys.argv[1:], "--configs", str(config.absolute()), "--child", kind]
+    command = [sys.executable, "-m", "tests.benchmarks.memory", *words]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout.rpartition("PEAK ")[2])
+
+
+def measure(config: Path, options: Any) -> dict[str, Any]:
+    """Figures of a config."""
+    imports = peak("imports", config) if options.device == "cpu" else 0.0
+    fit, hand = peak("fit", config) - imports, peak("hand", config) - imports
+    found = {"fit_mb": round(fit), "hand_mb": round(hand), "ratio": round(fit / hand, 3)}
+    recipe = Recipe.of(config, options)
+    return {"batch": recipe.batch, "side": recipe.shape[1], "compiled": recipe.compile, **found}
 
 
 if __name__ == "__main__":
@@ -62,8 +69,4 @@ if __name__ == "__main__":
     if options.child:
         print("PEAK", train(options.child, Recipe.of(options.configs[0], options)))
     else:
-        experiments = {}
-        for config in options.configs:
-            experiments[config.stem] = measure(sys.argv[1:], config.absolute(), options.device)
-            print(config.stem, json.dumps(experiments[config.stem]), flush=True)
-        conclude({"experiments": experiments}, options.out)
+        measure_each(options.configs, partial(measure, options=options), options.out)

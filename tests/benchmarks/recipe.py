@@ -2,6 +2,7 @@
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,10 @@ import torch
 import torchvision
 from torch import nn
 
+import project.data
+import project.models
 from project.arguments import read_config
-from tests.benchmarks import REPOSITORY
-from tests.benchmarks.loop import resnet18
+from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.synthetic import Synthetic
 from tests.benchmarks.turns import ByHand, now
 
@@ -40,54 +42,72 @@ class Recipe:
 
     config: Path
     device: str
-    side: int
+    shape: tuple[int, int, int]
     classes: int
     batch: int
     compile: bool
 
     @classmethod
     def of(cls, config: Path, options: Any) -> "Recipe":
-        content = read_config(config)
-        side, classes = (options.side, options.classes) if config.stem.startswith("imagenet") else (32, 10)
-        batch = options.batch or content["data"]["init_args"]["batch_size"]
-        return cls(config, options.device, side, classes, batch, not options.no_compile)
+        data = read_config(config)["data"]
+        if data["class_path"] == "ImageNet":
+            classes, shape = options.classes, (3, options.side, options.side)
+        else:
+            classes, shape = getattr(project.data, data["class_path"]).facts(data["init_args"])
+        batch = options.batch or data["init_args"]["batch_size"]
+        return cls(config, options.device, shape, classes, batch, not options.no_compile)
 
     def words(self, folder: Path, real: str | None = None) -> list[str]:
         """A command line of `fit`, with random images or those in a folder, that ends by itself only after long."""
         data = [
-            "--data=tests.benchmarks.synthetic.Synthetic", f"--data.side={self.side}", f"--data.classes={self.classes}",
-            f"--data.batch_size={self.batch}", "--data.num_workers=0", "--data.augment=null",
+            "--data=tests.benchmarks.synthetic.Synthetic", f"--data.shape={list(self.shape)}",
+            f"--data.classes={self.classes}", "--data.num_workers=0", "--data.augment=null",
         ]  # fmt: skip
         return [
             "fit", f"--config={self.config}", *([f"--data.root={real}"] if real else data),
-            f"--model.compile={str(self.compile).lower()}", "--trainer.max_epochs=100000",
-            "--trainer.limit_val_batches=1", f"--trainer.accelerator={self.device}", "--trainer.devices=1",
-            "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false", f"--runs_dir={folder}",
-            "--wandb.mode=disabled", f"--optimizer.lr={RATE}",
+            f"--data.batch_size={self.batch}", f"--model.compile={str(self.compile).lower()}",
+            "--trainer.max_epochs=100000", "--trainer.limit_val_batches=1", f"--trainer.accelerator={self.device}",
+            "--trainer.devices=1", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
+            f"--runs_dir={folder}", "--wandb.mode=disabled", f"--optimizer.lr={RATE}",
         ]  # fmt: skip
 
+    def fit(self, *observers: L.Callback, real: str | None = None, flags: Iterable[str] = ()) -> None:
+        """Train until an observer ends it, compiled for nothing but this."""
+        if self.compile:
+            torch.compiler.reset()  # or shapes that differ from earlier ones would compile for any shape
+        with tempfile.TemporaryDirectory() as folder:
+            fit([*self.words(Path(folder), real), *flags], *observers)
+
     def network(self) -> nn.Module:
-        """Torchvision's."""
-        name = self.config.stem.partition("_")[2]
-        if self.side == 32:
-            return {"resnet18": resnet18}[name](3)
+        """Torchvision's of ImageNet's recipes; the others have networks that only the project has."""
+        name = self.config.stem.removeprefix("imagenet_")
+        if name == self.config.stem:
+            model = read_config(self.config)["model"]
+            kind = getattr(project.models, model["class_path"])
+            return kind(num_classes=self.classes, input_shape=self.shape, **model["init_args"])
         name = {"vgg16": "vgg16_bn"}.get(name, name)
         options = {"aux_logits": True, "init_weights": True} if name == "googlenet" else {}
         return getattr(torchvision.models, name)(num_classes=self.classes, **options)
 
     def data(self) -> Synthetic:
-        data = Synthetic(self.classes, self.side, batch_size=self.batch)
+        data = Synthetic(self.classes, self.shape, batch_size=self.batch)
         data.setup("fit")
         return data
 
-    def by_hand(self, data: Synthetic) -> ByHand:
-        """A loop on the batch that `fit` has."""
-        batch, log = data.train_set.__getitems__(torch.arange(self.batch)), Path(tempfile.mkdtemp()) / "hand.csv"
-        arguments = {**read_config(self.config)["optimizer"]["init_args"], "lr": RATE}
-        make = partial(torch.optim.SGD, fused=True, **arguments)
-        statistics, device = data.statistics(torch.device("cpu")), torch.device(self.device)
+    def by_hand(self, data: Synthetic, folder: Path) -> ByHand:
+        """A loop on the batch that `fit` has, with a log in a folder."""
+        content, batch = read_config(self.config), data.train_set.__getitems__(torch.arange(self.batch))
+        kind, arguments = getattr(torch.optim, content["optimizer"]["class_path"]), content["optimizer"]["init_args"]
         return ByHand(
-            self.network(), make, iter(lambda: batch, None), *statistics, log, device, bf16=True, compile=self.compile
+            self.network(),
+            partial(kind, fused=True, **{**arguments, "lr": RATE}),
+            iter(lambda: batch, None),
+            *data.statistics(torch.device("cpu")),
+            folder / "hand.csv",
+            torch.device(self.device),
+            bf16="bf16" in content["trainer"].get("precision", ""),
+            channels_last=content["model"]["init_args"].get("channels_last", False),
+            compile=self.compile,
         )
 
 

@@ -10,12 +10,12 @@ from project.data import ImageDataModule
 
 
 class Batch(Dataset):
-    """The same random uint8 images (B, 3, side, side) in every batch, in memory that GPUs copy from at once."""
+    """The same random uint8 images (B, *shape) in every batch, in memory that GPUs copy from at once."""
 
-    def __init__(self, count: int, batch: int, num_classes: int, side: int) -> None:
+    def __init__(self, count: int, batch: int, num_classes: int, shape: tuple[int, int, int]) -> None:
         generator = torch.Generator().manual_seed(0)
         self.y = torch.randint(num_classes, (count,), generator=generator)
-        self.x = torch.randint(256, (batch, 3, side, side), dtype=torch.uint8, generator=generator)
+        self.x = torch.randint(256, (batch, *shape), dtype=torch.uint8, generator=generator)
         if torch.cuda.is_available():
             self.x, self.y = self.x.pin_memory(), self.y.pin_memory()
 
@@ -31,26 +31,25 @@ class Synthetic(ImageDataModule):
 
     Args:
         classes: Number of classes.
-        side: Height and width of the images.
-        batches: Of an epoch.
+        shape: Of an image.
+        batches: Of an epoch, more than a benchmark waits for.
         kwargs: Of `ImageDataModule`.
     """
 
-    mean = (0.5, 0.5, 0.5)
-    std = (0.25, 0.25, 0.25)
-
-    def __init__(self, classes: int = 1000, side: int = 224, batches: int = 100, **kwargs: Any) -> None:
+    def __init__(
+        self, classes: int = 1000, shape: tuple[int, int, int] = (3, 224, 224), batches: int = 1000, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.num_classes, self.input_shape = classes, (3, side, side)
+        self.num_classes, self.input_shape, self.batches = classes, shape, batches
         self.class_names = [str(k) for k in range(classes)]
-        self.side, self.batches = side, batches
+        self.mean, self.std = (0.5,) * shape[0], (0.25,) * shape[0]
 
     @classmethod
     def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
-        return arguments["classes"], (3, arguments["side"], arguments["side"])
+        return arguments["classes"], tuple(arguments["shape"])
 
     def load(self, train: bool) -> Batch:
-        return Batch((self.batches + 1) * self.batch_size, self.batch_size, self.num_classes, self.side)
+        return Batch((self.batches + 1) * self.batch_size, self.batch_size, self.num_classes, self.input_shape)
 
     def split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The last batch is for validation."""

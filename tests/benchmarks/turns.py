@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from project.models import ImageClassifier
+
 Batches = Iterator[tuple[Tensor, Tensor]]  # uint8 images (N, C, H, W) and classes (N,), on the CPU
 MakeOptimizer = Callable[[Iterable], torch.optim.Optimizer]
 
@@ -31,7 +33,8 @@ class ByHand:
         std: Likewise.
         log: A CSV file.
         device: To train on.
-        bf16: Mixed precision, with channels last.
+        bf16: Mixed precision.
+        channels_last: Memory layout of kernels, which activations follow.
         compile: Compile forward and loss.
     """
 
@@ -45,10 +48,11 @@ class ByHand:
         log: Path,
         device: torch.device,
         bf16: bool = False,
+        channels_last: bool = False,
         compile: bool = False,
     ) -> None:
-        self.layout = torch.channels_last if bf16 else torch.contiguous_format
-        self.model = network.to(device, memory_format=self.layout).train()
+        layout = torch.channels_last if channels_last else torch.preserve_format
+        self.model = network.to(device, memory_format=layout).train()
         parameters = list(self.model.parameters())
         decayed, others = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
         self.optimizer = optimizer([{"params": decayed}, {"params": others, "weight_decay": 0.0}])
@@ -59,8 +63,10 @@ class ByHand:
         self.writer = csv.writer(self.file)
 
     def plain_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and logits; auxiliary heads of GoogLeNet count 0.3 each."""
+        """Cross-entropy and logits; auxiliary heads of GoogLeNet count 0.3 each. A network of ours has its own loss."""
         with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            if isinstance(self.model, ImageClassifier):
+                return self.model.loss(x, y)
             outputs = self.model(x)
             logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
             loss = F.cross_entropy(logits, y) + 0.3 * sum(F.cross_entropy(aux, y) for aux in auxiliary)
@@ -71,7 +77,7 @@ class ByHand:
         for x, y in islice(self.batches, steps):
             x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
             x = x.float().sub_(self.mean).div_(self.std)
-            loss, logits = self.loss(x.contiguous(memory_format=self.layout), y)
+            loss, logits = self.loss(x, y)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
