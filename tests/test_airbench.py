@@ -120,12 +120,13 @@ def state(cli: CLI) -> dict[str, torch.Tensor]:
     return dict(torch.load(cli.run.checkpoint("last"), weights_only=True)["state_dict"])
 
 
-def test_recipe_trains_and_goes_on_exactly(fit: Callable[..., CLI], cifar_root: object) -> None:
-    args = [*flags(cifar_root), "--last_checkpoint.every_n_steps=7", "--trainer.callbacks+=tests.test_resume.Stop"]
+@pytest.mark.parametrize("saved", [3, 7])  # within the first epoch of five steps, whose first batch whitens, or later
+def test_recipe_trains_and_goes_on_exactly(saved: int, fit: Callable[..., CLI], cifar_root: object) -> None:
+    args = [*flags(cifar_root), f"--last_checkpoint.every_n_steps={saved}", "--trainer.callbacks+=tests.test_resume.Stop"]
     whole = fit(*args, "--trainer.callbacks+=tests.test_airbench.First")
     assert whole.trainer.global_step == 15
     assert torch.equal(state(whole)["whiten.weight"], First.kernels)
-    Stop.when, Stop.what = ("on_train_batch_start", 8), crash
+    Stop.when, Stop.what = ("on_train_batch_start", saved + 1), crash
     with pytest.raises(Crash):
         fit(*args, "--experiment=again")
     goes_on = fit("--run", "runs/again")
