@@ -39,7 +39,7 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 
 class Airbench(ImageClassifier):
-    """A small convolutional network that is trained in ten epochs (Jordan, 2024).
+    """A small convolutional network that is trained in about ten epochs (Jordan, 2024).
 
     Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors of the covariance of
     that batch's patches, and stays as it is but for its bias.

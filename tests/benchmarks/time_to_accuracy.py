@@ -129,7 +129,7 @@ if __name__ == "__main__":
     parser.set_defaults(out=None)
     parser.add_argument("task", choices=("mnist", "cifar10_fast"))
     parser.add_argument("--root", type=lambda path: str(Path(path).absolute()), required=True, help="of the dataset")
-    parser.add_argument("--epochs", type=int, help="of ours on MNIST (2), of both on CIFAR-10 (10)")
+    parser.add_argument("--epochs", type=int, help="of ours on MNIST (2), of both on CIFAR-10 (the config's)")
     parser.add_argument("--turns", type=int, help="3 on MNIST, 5 on CIFAR-10")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="for CIFAR-10")
     parser.add_argument("--widths", type=int, nargs=3, default=[64, 256, 256], help="of the network for CIFAR-10")
@@ -139,10 +139,12 @@ if __name__ == "__main__":
         reference(options.root, options.reference)
     else:
         fast = options.task == "cifar10_fast"
-        epochs, count = options.epochs or (10 if fast else 2), options.turns or (5 if fast else 3)
+        epochs, count = options.epochs or 2, options.turns or (5 if fast else 3)
         if fast:
-            from tests.benchmarks.cifar10_fast import take_turn
+            from project.arguments import read_config
+            from tests.benchmarks.cifar10_fast import CONFIG, take_turn
 
+            epochs = options.epochs or read_config(CONFIG)["trainer"]["max_epochs"]
             turns = [take_turn(options.root, epochs, seed, options.device, options.widths) for seed in range(count)]
         else:
             turns = [mnist(options.root, epochs, seed) for seed in range(count)]
