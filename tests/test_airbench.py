@@ -122,7 +122,8 @@ def state(cli: CLI) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("saved", [3, 7])  # within the first epoch of five steps, whose first batch whitens, or later
 def test_recipe_trains_and_goes_on_exactly(saved: int, fit: Callable[..., CLI], cifar_root: object) -> None:
-    args = [*flags(cifar_root), f"--last_checkpoint.every_n_steps={saved}", "--trainer.callbacks+=tests.test_resume.Stop"]
+    stop = "--trainer.callbacks+=tests.test_resume.Stop"
+    args = [*flags(cifar_root), f"--last_checkpoint.every_n_steps={saved}", stop]
     whole = fit(*args, "--trainer.callbacks+=tests.test_airbench.First")
     assert whole.trainer.global_step == 15
     assert torch.equal(state(whole)["whiten.weight"], First.kernels)

@@ -1,10 +1,11 @@
-"""What configs say of their cost on GPUs is what was measured."""
+"""What configs say of their cost on GPUs and of their first steps is what was measured."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import loss_curve
 from tests.benchmarks.cost import CONFIGS, LINE, line, rewritten
 
 
@@ -13,6 +14,11 @@ def test_header_says_what_was_measured(config: Path) -> None:
     [said] = LINE.findall(config.read_text())
     price = float(said.rpartition("at $")[2].split()[0]) if "at $" in said else 0.0
     assert said == line(config, price)
+
+
+@pytest.mark.parametrize("config", loss_curve.CONFIGS, ids=lambda path: path.stem)
+def test_header_says_how_the_loss_fell(config: Path) -> None:
+    assert loss_curve.line(config) in config.read_text().splitlines()
 
 
 def test_line_of_measurements(tmp_path: Path) -> None:

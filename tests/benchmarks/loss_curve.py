@@ -5,9 +5,11 @@
 `fit` trains each config on the images in DIR/train/<class>/ as it would train on ImageNet, schedule and all, with fewer
 steps, smaller batches and the learning rate in proportion to them (Goyal et al., 2017). The figures are the mean loss
 of each tenth of the steps, against ln(classes) of a network that knows nothing, and say that a recipe's parts fit
-together, not how good it is. GoogLeNet's loss has 0.3 times that of each auxiliary head in it.
+together, not how good it is. `line` is what a config's header says of them. GoogLeNet's loss has 0.3 times that of each
+auxiliary head in it.
 """
 
+import json
 import math
 import tempfile
 from functools import partial
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 
 from project.arguments import read_config
-from tests.benchmarks import REPOSITORY, fit, measure_each, new_parser
+from tests.benchmarks import REPOSITORY, RESULTS, fit, measure_each, new_parser
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("imagenet_*.yaml"))
 
@@ -52,6 +54,16 @@ def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
     tenths = [round(float(part.mean()), 3) for part in torch.stack(losses.all).float().tensor_split(10)]
     chance = round(math.log(losses.classes), 3)
     return {"steps": steps, "batch": batch, "classes": losses.classes, "chance": chance, "loss": tenths}
+
+
+def line(config: Path, folder: Path = RESULTS) -> str:
+    """What the header of a config says of it."""
+    found = json.loads((folder / "loss_curve.json").read_text())["experiments"].get(config.stem)
+    if not found or "failed" in found:
+        return "# Training loss on a sample not measured"
+    first, *_, last = found["loss"]
+    size = f"{found['classes']} classes, {found['steps']} steps of {found['batch']} images"
+    return f"# Training loss on a sample of {size}: {first:.2f} in the first tenth, {last:.2f} in the last"
 
 
 if __name__ == "__main__":
