@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,22 +173,27 @@ def top5_grid(
 def filters(weights: Tensor, title: str, most: int = 64) -> Figure:
     """The first ``most`` filters (N, C, h, w): in colour for three channels, else their mean over channels."""
     weights = weights[:most]
-    columns = min(len(weights), 16)
-    rows = -(-len(weights) // columns)
-    figure, axes = new_figure(0.75 * columns + 0.5, 0.75 * rows + 0.6, rows, columns)
-    for a in axes:
-        a.set_axis_off()
-    for a, weight in zip(axes, weights, strict=False):
-        scale = weight.abs().max().clamp(min=1e-12)
-        if len(weight) == 3:
-            a.imshow((weight / scale / 2 + 0.5).permute(1, 2, 0).numpy())
-        else:
-            mean = weight.mean(0)
-            limit = float(mean.abs().max().clamp(min=1e-12))
-            a.imshow(mean.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
-    meaning = "" if weights.shape[1] == 3 else " (red above zero, blue below)"
-    figure.suptitle(title + meaning, fontsize=10)
+    colour = weights.shape[1] == 3
+    shown = weights if colour else weights.mean(1, keepdim=True)
+    shown = shown / shown.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+    columns = min(len(shown), 16)
+    rows = -(-len(shown) // columns)
+    figure, [axes] = new_figure(0.75 * columns + 0.5, 0.75 * rows + 0.6)
+    axes.set_axis_off()
+    picture = tiled(shown / 2 + 0.5 if colour else shown, rows, columns, empty=1.0 if colour else math.nan)
+    axes.imshow(picture.permute(1, 2, 0).squeeze(2).numpy(), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    figure.suptitle(title + ("" if colour else " (red above zero, blue below)"), fontsize=10)
     return figure
+
+
+def tiled(images: Tensor, rows: int, columns: int, empty: float) -> Tensor:
+    """One picture (C, H, W) of images (N, C, h, w) in rows, with gaps; axes for each would take a second to draw."""
+    gap = 2
+    scale = max(1, 32 // max(images.shape[2:]))
+    images = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    missing = images.new_full((rows * columns - len(images), *images.shape[1:]), empty)
+    padded = torch.nn.functional.pad(torch.cat([images, missing]), (gap, gap, gap, gap), value=empty)
+    return padded.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 
 
 def feature_maps(image: Tensor, maps: dict[str, Tensor], title: str, most: int = 8) -> Figure:

@@ -17,6 +17,7 @@ from torch._dynamo.utils import counters
 import project
 from project.callbacks.learned import feature_maps, first_filters
 from project.cli import CLI
+from project.figures import tiled
 from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
 from tests.conftest import DATA
 
@@ -296,6 +297,13 @@ def test_pictures_show_what_the_network_has() -> None:
     mlp.layers[0] = nn.Linear(16, 5)  # a layer that does not see the whole image has no picture of it
     assert first_filters(mlp) is None
     assert feature_maps(MLP(num_classes=3, input_shape=(1, 8, 8)), torch.zeros(1, 1, 8, 8)) == {}
+
+
+def test_filters_are_shown_in_rows() -> None:
+    picture = tiled(torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1, 1), rows=2, columns=2, empty=1.0)
+    assert picture.shape == (1, 72, 72)
+    assert picture[0, 18::36, 18::36].flatten().tolist() == pytest.approx([0.1, 0.2, 0.3, 1.0])
+    assert (picture[0, ::36] == 1).all()  # the gaps
 
 
 def test_networks_need_no_torchvision() -> None:
