@@ -71,7 +71,7 @@ def test_turns_and_rate(name: str, tmp_path: Path) -> None:
     assert rate.images_per_s > 0
 
 
-def test_fast_recipe_by_hand_learns(cifar_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_recipe_by_hand_tells_each_step(cifar_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = read_config(cifar10_fast.CONFIG)
     content["data"]["init_args"]["batch_size"] = 16
     monkeypatch.setattr(cifar10_fast, "read_config", lambda _: content)
