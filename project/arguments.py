@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from project.errors import UserError
 from project.names import difference, flag, flatten
 from project.run import Run, find_run
 
@@ -59,13 +60,13 @@ def read_arguments(args: list[str]) -> Arguments:
     """Interpret a command line.
 
     Raises:
-        ValueError: It cannot mean anything, or has a part that would do nothing.
+        UserError: It cannot mean anything, or has a part that would do nothing.
     """
     command, *rest = args
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else "the command comes first"
-        raise ValueError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
+        raise UserError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
     options = configs_first([(plain_name(name), value) for name, value in split_options(rest)])
     given = {name for name, _ in options}
     run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run" and value), None)
@@ -73,7 +74,7 @@ def read_arguments(args: list[str]) -> Arguments:
     if run:
         options.insert(0, ("config", str(run.config)))
     elif command in USES_CHECKPOINT and not asks_help:
-        raise ValueError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
+        raise UserError(f"{command} needs --run: give the folder of a run, or of an experiment for its newest run")
     elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
         options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:
@@ -95,10 +96,10 @@ def read_arguments(args: list[str]) -> Arguments:
     }
     for name, value in options:
         if name == "find" and value not in FINDS:
-            raise ValueError(f"--find {value} is unknown: give {' or '.join(FINDS)}")
+            raise UserError(f"--find {value} is unknown: give {' or '.join(FINDS)}")
     for name in given & useless.keys():
         if useless[name]:
-            raise ValueError(f"--{name} would do nothing here ({useless[name]}): leave it out")
+            raise UserError(f"--{name} would do nothing here ({useless[name]}): leave it out")
     parsed_as = "fit" if command in PREFLIGHT_COMMANDS else command
     args = [parsed_as, *flags(forget_replaced(options))]
     return Arguments(command, run, run.experiment if run else experiment_of(options), differs(options), args)
@@ -191,7 +192,7 @@ def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, st
     Without this, ``--optimizer AdamW`` over a config with SGD would train with SGD's learning rate.
 
     Raises:
-        ValueError: A linked argument is set, or a config cannot be read.
+        UserError: A linked argument is set, or a config cannot be read.
     """
     result: list[tuple[str, str | None]] = []
     current = dict(DEFAULT_CLASSES)
@@ -227,26 +228,26 @@ def named_class(word: str) -> str:
 
 
 def refuse_linked(keys: Any, where: str) -> None:
-    """Raise ValueError if one of the model's ``keys`` is linked to something else."""
+    """Raise UserError if one of the model's ``keys`` is linked to something else."""
     for key in keys:
         if key in LINKED:
-            raise ValueError(f"model.{key} ({where}) {LINKED[key]}")
+            raise UserError(f"model.{key} ({where}) {LINKED[key]}")
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ValueError: The file is missing or is no YAML mapping.
+        UserError: The file is missing or is no YAML mapping.
     """
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
         hint = f"did you mean {path.parent / near[0]}?" if near else "give the path of a YAML file"
-        raise ValueError(f"cannot read the config {path} ({getattr(error, 'strerror', error)}): {hint}") from None
+        raise UserError(f"cannot read the config {path} ({getattr(error, 'strerror', error)}): {hint}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"the config {path} is not YAML ({' '.join(str(error).split())}): mend it") from None
+        raise UserError(f"the config {path} is not YAML ({' '.join(str(error).split())}): mend it") from None
     if not isinstance(content, dict):
-        raise ValueError(f"the config {path} holds no keys: it must be a YAML mapping such as configs/digits.yaml")
+        raise UserError(f"the config {path} holds no keys: it must be a YAML mapping such as configs/digits.yaml")
     return content

@@ -11,6 +11,8 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from project.errors import UserError
+
 log = logging.getLogger(__name__)
 
 PARTS = {"state_dict", "epoch", "global_step"}
@@ -25,7 +27,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
         The last checkpoint becomes the previous one.
 
         Raises:
-            OSError: The folder cannot be written to, or its disk is full.
+            UserError: The folder cannot be written to, or its disk is full.
         """
         path = Path(path)
         part = path.with_suffix(f".{os.getpid()}.part")
@@ -42,7 +44,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
             reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-            raise OSError(f"cannot save {path} ({reason}): free space or make it writable, then go on") from None
+            raise UserError(f"cannot save {path} ({reason}): free space or make it writable, then go on") from None
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         return read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
@@ -64,11 +66,11 @@ def read_checkpoint(
     """The checkpoint in the file ``path``, without running any code that it may contain.
 
     Raises:
-        ValueError: It is missing, truncated, a pickle with objects in it, or no checkpoint of this project.
+        UserError: It is missing, truncated, a pickle with objects in it, or no checkpoint of this project.
     """
     checkpoint = read_safely(path, "checkpoint", advice, map_location)
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
-        raise ValueError(f"{path} is no checkpoint of this project (it lacks {', '.join(sorted(PARTS))}): {advice}")
+        raise UserError(f"{path} is no checkpoint of this project (it lacks {', '.join(sorted(PARTS))}): {advice}")
     return checkpoint
 
 
@@ -76,13 +78,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The state dict in the file ``path``, which holds nothing else or is a checkpoint.
 
     Raises:
-        ValueError: It is missing, truncated, a pickle with objects in it, or no state dict.
+        UserError: It is missing, truncated, a pickle with objects in it, or no state dict.
     """
     advice = "give --model.weights the path of a state dict or checkpoint, or the name of published weights"
     content = read_safely(path, "weights", advice)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(map(is_plain, state.keys(), state.values())):
-        raise ValueError(f"{path} is no state dict (names with a tensor each): {advice}")
+        raise UserError(f"{path} is no state dict (names with a tensor each): {advice}")
     return state
 
 
@@ -95,12 +97,12 @@ def is_plain(name: object, tensor: object) -> bool:
 def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:
     """The plain values and tensors in the file ``path``; errors call it ``what`` and end in ``advice``."""
     if not path.is_file():
-        raise ValueError(f"there is no {what} file {path}: {advice}")
+        raise UserError(f"there is no {what} file {path}: {advice}")
     try:
         check_sums(path)
         return torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can fail in any part of zip, pickle and tensor reading
-        raise ValueError(f"cannot read the {what} {path} ({describe(error)}): {advice}") from None
+        raise UserError(f"cannot read the {what} {path} ({describe(error)}): {advice}") from None
 
 
 def check_sums(path: Path) -> None:
@@ -119,13 +121,13 @@ def newest_good(paths: list[Path]) -> Path | None:
     """The first of the checkpoints that can be read; damaged ones before it are named. None if there is no file.
 
     Raises:
-        ValueError: There are files, and none can be read.
+        UserError: There are files, and none can be read.
     """
     damage = []
     for path in filter(Path.exists, paths):
         try:
             read_checkpoint(path, advice="start a new run, none of this one's checkpoints can be read")
-        except ValueError as error:
+        except UserError as error:
             damage.append(error)
             continue
         if damage:

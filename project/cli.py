@@ -22,11 +22,13 @@ from project.checkpoint import SafeCheckpointIO, newest_good
 from project.cluster import bound_waiting, cluster_plugins
 from project.data import ImageDataModule
 from project.data.base import end_workers
-from project.ending import check_lost, end
+from project.ending import check_lost, end, is_refused_flag, original
+from project.errors import UserError
 from project.find import find
 from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
+from project.parse_errors import one_line
 from project.parser import ParserCLI
 from project.predict import find_images, write_predictions
 from project.preflight import preflight
@@ -48,7 +50,7 @@ class CLI(ParserCLI):
     """
 
     def __init__(self, arguments: Arguments, observers: Sequence[L.Callback] = ()) -> None:
-        self.arguments, self.observers = arguments, observers
+        self.arguments, self.observers, self.start = arguments, observers, callbacks.Start()
         failed = True
         try:
             super().__init__(
@@ -64,10 +66,13 @@ class CLI(ParserCLI):
                 args=arguments.args,
             )
             failed = False
-        except RuntimeError as error:
-            if hasattr(self, "trainer"):
+        except Exception as error:
+            if isinstance(error, RuntimeError) and hasattr(self, "trainer"):
                 check_lost(error, self.trainer)
-            raise
+            inner = original(error)
+            if not self.start.done and not isinstance(inner, UserError) and is_refused_flag(inner):
+                raise UserError(one_line(error)) from error
+            raise inner from inner.__cause__
         finally:
             self.close(failed)
 
@@ -104,7 +109,7 @@ class CLI(ParserCLI):
                 config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
         if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
-        observers = list(self.observers)
+        observers = [self.start, *self.observers]
         if command == "test":
             self.ledger = callbacks.Ledger(self.run, self.checkpoint)
             observers.append(self.ledger)

@@ -4,17 +4,21 @@ import os
 import re
 import signal
 import sys
+import traceback
 from argparse import ArgumentError
 from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from project.callbacks import Interrupted
 from project.cluster import requeue
-from project.errors import one_line
+from project.errors import UserError
+from project.parse_errors import one_line
 
+# Where an exception may come up, and pass through, that means a wrong flag.
+LIBRARIES = {"jsonargparse", "lightning", "torch", "typeshed_client", "yaml", *sys.stdlib_module_names} - {"__main__"}
+COMMAND_MODULES = {"__main__", "project.cli", "project.parser", "project.preflight"}
 # What gloo and NCCL say when another process is gone or silent.
 LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
 
@@ -47,13 +51,31 @@ def how(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
+def original(error: BaseException) -> BaseException:
+    """The exception that the parser wrapped in one of its own while it was building an object; others as they are."""
+    while error.__cause__ and modules(error)[-1].startswith("jsonargparse."):
+        error = error.__cause__
+    return error
+
+
+def modules(error: BaseException) -> list[str]:
+    """Names of the modules that an exception came through, the last one raised it."""
+    return [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def is_refused_flag(error: BaseException) -> bool:
+    """Whether a library itself refused what it was given, with no code of a model, dataset or callback in between."""
+    names = [name for name in modules(error) if name not in COMMAND_MODULES]
+    return bool(names) and all(name.split(".")[0] in LIBRARIES for name in names)
+
+
 def end(error: BaseException) -> NoReturn:
-    """End the process as an error asks for; one that is not the user's is raised again.
+    """End the process as an error asks for; one that is not the user's is raised again, and has status 1.
 
     ===========  ========================================================================
     exit status  meaning
     ===========  ========================================================================
-    2            an error of the user, said on one line
+    2            what was typed or a file that was given is wrong, said on one line
     3            another process of the run is gone, or hangs; what was saved is whole
     128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM;
                  of several processes the first has it, the others 0
@@ -71,7 +93,7 @@ def end(error: BaseException) -> NoReturn:
         message, status, says = "interrupted outside of training; what was saved before is there", 130, True
     elif isinstance(error, LostProcess):
         message, status, says = f"error: {error}", 3, True
-    elif isinstance(error, ValueError | OSError | ArgumentError | MisconfigurationException):
+    elif isinstance(error, UserError | ArgumentError):
         if "PROJECT_TRACEBACK" in os.environ:
             raise error
         message, status, says = f"error: {one_line(error)}", 2, is_first()

@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram
 from project.checkpoint import read_checkpoint
 from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
+from project.errors import UserError
 from project.figures import evenly_spaced
 from project.models import ImageClassifier
 from project.models.checks import check_fits
@@ -60,14 +61,14 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
         instantiate: Makes ``data`` and ``model`` of the config.
 
     Raises:
-        ValueError: An argument, the checkpoint or an image cannot be used.
+        UserError: An argument, the checkpoint or an image cannot be used.
         RuntimeError: The file computes something else.
     """
     if settings.format not in FORMATS:
-        raise ValueError(f"there is no --format {settings.format}: give {' or '.join(FORMATS)}")
+        raise UserError(f"there is no --format {settings.format}: give {' or '.join(FORMATS)}")
     suffix, packages, write, read = FORMATS[settings.format]
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise ValueError(f"--format {settings.format} needs {', '.join(missing)}: pip install -e '.[export]'")
+        raise UserError(f"--format {settings.format} needs {', '.join(missing)}: pip install -e '.[export]'")
     source = run.checkpoint(settings.checkpoint)
     checkpoint = read_checkpoint(source)
     with weights_superseded():  # by the checkpoint's
@@ -97,7 +98,7 @@ def writable_part(path: Path) -> Path:
     """An empty file beside ``path``, to take its name once it is whole.
 
     Raises:
-        ValueError: It cannot be made, or ``path`` is a folder.
+        UserError: It cannot be made, or ``path`` is a folder.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
@@ -106,7 +107,7 @@ def writable_part(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
     except OSError as error:
-        raise ValueError(f"cannot write {path} ({error.strerror}): give another file as --output") from None
+        raise UserError(f"cannot write {path} ({error.strerror}): give another file as --output") from None
     return part
 
 
@@ -141,10 +142,10 @@ def write_onnx(program: ExportedProgram, path: Path, metadata: dict[str, Any]) -
     """Convert a program to ONNX, and write it as one file.
 
     Raises:
-        ValueError: It is too large for that.
+        UserError: It is too large for that.
     """
     if sum(tensor.nbytes for tensor in program.state_dict.values()) > ONNX_LIMIT:
-        raise ValueError("an ONNX file holds less than 2 GB of weights: give --format torch_export")
+        raise UserError("an ONNX file holds less than 2 GB of weights: give --format torch_export")
     names: dict[str, Any] = {"input_names": ["images"], "output_names": ["probabilities"]}
     shapes = {"images": {0: "batch"}}
     converted = torch.onnx.export(program, dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
@@ -186,7 +187,7 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> Tensor:
     """100 uint8 images (N, C, H, W) or fewer: the user's, or some of the validation set.
 
     Raises:
-        ValueError: One of the user's cannot be read, or the dataset is not there.
+        UserError: One of the user's cannot be read, or the dataset is not there.
     """
     count = sum(BATCHES)
     if images:
@@ -199,7 +200,7 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> Tensor:
         x: Tensor = data.train_set.__getitems__(data.val_indices[evenly_spaced(count, len(data.val_indices))])[0]
     except (ValueError, OSError) as error:
         reason = error if isinstance(error, OSError) else str(error).rpartition(": ")[0]
-        raise ValueError(
+        raise UserError(
             f"no validation images to check the export on ({reason}): give --images files or folders, or --data.root"
         ) from None
     return x

@@ -12,6 +12,7 @@ from lightning.pytorch.tuner import Tuner
 
 from project import figures
 from project.data import ImageDataModule
+from project.errors import UserError
 from project.models import ImageClassifier
 from project.run import Run
 
@@ -22,10 +23,10 @@ def find(what: str, run: Run, trainer: L.Trainer, model: ImageClassifier, data: 
     """Find ``lr`` or ``batch_size``: writes find.csv and a picture, and gives rows for the summary.
 
     Raises:
-        ValueError: None could be found.
+        UserError: None could be found.
     """
     if trainer.fast_dev_run:
-        raise ValueError("--find needs more steps than --trainer.fast_dev_run has: leave that out")
+        raise UserError("--find needs more steps than --trainer.fast_dev_run has: leave that out")
     trainer.check_val_every_n_epoch = sys.maxsize  # only training is looked at
     trainer.fit_loop.max_epochs = -1  # the finder counts steps
     names, points, chosen, rows = (find_lr if what == "lr" else find_batch_size)(trainer, model, data)
@@ -68,7 +69,7 @@ def find_lr(trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule) -
             points.append((rate, loss))
     candidates = points[5:-1]  # the mean of few losses is rough, and the last may have been too much
     if len(candidates) < 3:
-        raise ValueError("the training loss diverged from the first steps on: give another --optimizer")
+        raise UserError("the training loss diverged from the first steps on: give another --optimizer")
     # Lightning's own suggestion takes the slope over the rate itself, where all small rates lie on one point.
     slopes = torch.gradient(torch.tensor([loss for _, loss in candidates]))[0]
     rate = candidates[int(slopes.argmin())][0]
@@ -97,7 +98,7 @@ def find_batch_size(trainer: L.Trainer, model: ImageClassifier, data: ImageDataM
         if len(seconds) >= 3:
             points.append((size, size / trainer.accumulate_grad_batches / seconds[len(seconds) // 2]))
     if not points:
-        raise ValueError(f"not even --data.batch_size {first} can be trained on this device")
+        raise UserError(f"not even --data.batch_size {first} can be trained on this device")
     fastest = max(rate for _, rate in points)
     best = next(size for size, rate in points if rate >= 0.95 * fastest)
     rates = ", ".join(f"{size} {rate:,.0f}" for size, rate in points)

@@ -5,11 +5,14 @@ counts no steps, so neither epochs, batch size nor the number of GPUs edits it, 
 """
 
 import math
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
+
+from project.errors import UserError
 
 
 def decayed(parameter: nn.Parameter) -> bool:
@@ -24,6 +27,29 @@ def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, An
         {"params": [p for p in trainable if decayed(p)]},
         {"params": [p for p in trainable if not decayed(p)], "weight_decay": 0.0},
     ]
+
+
+def make_optimizer(
+    construct: Callable[[Iterable], torch.optim.Optimizer], parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """An optimiser of the trainable ``parameters``, in groups of which one is not decayed if it takes groups.
+
+    Raises:
+        UserError: One of torch.optim refuses its arguments, or the parameters' shapes as Muon does all but matrices.
+    """
+    try:
+        try:
+            return construct(weight_decay_groups(parameters))
+        except ValueError as error:  # L-BFGS takes no groups; it has no weight decay either
+            if "parameter options" not in str(error):
+                raise
+            return construct(p for p in parameters if p.requires_grad)
+    except (ValueError, TypeError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if not frame.f_globals["__name__"].startswith("torch.optim."):
+            raise  # out of an optimiser of the user's own
+        name = type(frame.f_locals["self"]).__name__
+        raise UserError(f"--optimizer {name} cannot be used so: {error}; give it other arguments, or another") from None
 
 
 def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
@@ -101,7 +127,7 @@ class Polynomial(Schedule):
 
     def __init__(self, power: float = 0.5) -> None:
         if power <= 0:
-            raise ValueError(f"lr_schedule.power is {power}: give a positive number")
+            raise UserError(f"lr_schedule.power is {power}: give a positive number")
         self.power = power
 
     def __call__(self, progress: float) -> float:
@@ -172,8 +198,8 @@ def fraction(value: float, name: str) -> float:
     """``value`` if it lies in [0, 1).
 
     Raises:
-        ValueError: It does not.
+        UserError: It does not.
     """
     if not 0 <= value < 1:
-        raise ValueError(f"lr_schedule.{name} is {value}, but it is a fraction of the run: give a number in [0, 1)")
+        raise UserError(f"lr_schedule.{name} is {value}, but it is a fraction of the run: give a number in [0, 1)")
     return value

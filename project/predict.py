@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from project.errors import UserError
+
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -13,21 +15,21 @@ def find_images(paths: list[str]) -> list[Path]:
     """The files among ``paths``, and the images in the folders among them and below, in order of their names.
 
     Raises:
-        ValueError: A path does not exist, or a folder holds no image.
+        UserError: A path does not exist, or a folder holds no image.
     """
     if not paths:
-        raise ValueError("predict needs --images: give image files and folders")
+        raise UserError("predict needs --images: give image files and folders")
     found = []
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             if not inside:
-                raise ValueError(f"--images {path} holds no image ({', '.join(sorted(SUFFIXES))})")
+                raise UserError(f"--images {path} holds no image ({', '.join(sorted(SUFFIXES))})")
             found += inside
         elif path.is_file():
             found.append(path)
         else:
-            raise ValueError(f"--images {path} does not exist: check its spelling")
+            raise UserError(f"--images {path} does not exist: check its spelling")
     return found
 
 

@@ -12,6 +12,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from project.errors import UserError
 from project.names import group_of
 
 
@@ -80,13 +81,13 @@ def find_run(path: Path) -> Run:
     """The run in the folder ``path``, or the newest run of the experiment that ``path`` is the folder of.
 
     Raises:
-        ValueError: There is none.
+        UserError: There is none.
     """
     if (path / "config.yaml").is_file():
         return Run(path.absolute())
     runs = sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime)
     if not runs:
-        raise ValueError(f"--run {path} is not a run (no config.yaml in it): give a folder runs/<experiment>/<id>")
+        raise UserError(f"--run {path} is not a run (no config.yaml in it): give a folder runs/<experiment>/<id>")
     return Run(runs[-1].parent.absolute())
 
 
@@ -94,7 +95,7 @@ def new_run(runs_dir: Path, experiment: str, difference: str = "") -> Run:
     """A run in a folder made for it, with ``difference`` at the end of its id; all processes of one job get the same.
 
     Raises:
-        ValueError: The folder cannot be made.
+        UserError: The folder cannot be made.
     """
     if is_launched_child():
         return Run(Path(os.environ["PROJECT_RUN_FOLDER"]))
@@ -109,7 +110,7 @@ def new_run(runs_dir: Path, experiment: str, difference: str = "") -> Run:
             except FileExistsError:
                 folder = folder.with_name(f"{name}-{attempt}{difference}")
     except OSError as error:
-        raise ValueError(f"cannot make the run's folder {folder} ({error.strerror}): give another --runs_dir") from None
+        raise UserError(f"cannot make the run's folder {folder} ({error.strerror}): give another --runs_dir") from None
     os.environ["PROJECT_RUN_FOLDER"] = str(folder)
     return Run(folder)
 
@@ -220,14 +221,14 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a whole file or none: another process may be reading it.
 
     Raises:
-        OSError: It cannot be written.
+        UserError: It cannot be written.
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text)
         part.replace(path)
     except OSError as error:
-        raise OSError(f"cannot write {path} ({error.strerror}): give another file, or free its disk") from None
+        raise UserError(f"cannot write {path} ({error.strerror}): give another file, or free its disk") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -38,9 +38,13 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--optimizer=SGDD"], "no class SGDD; did you mean SGD?"),
         (["fit", "--lr_schedule=Cosine"], "did you mean WarmupCosine?"),
         (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
-        (["fit", "--optimizer.lr=-1"], "Invalid learning rate"),
+        (["fit", "--optimizer.lr=-1"], "--optimizer AdamW cannot be used so: Invalid learning rate"),
+        (["fit", "--optimizer=Muon"], "--optimizer Muon cannot be used so: Muon only supports 2D parameters"),
+        (["fit", "--trainer.accelerator=gpu"], "No supported gpu backend"),
+        (["fit", "--trainer.strategy=ddb"], "invalid strategy name"),
+        (["fit", "--trainer.val_check_interval=1000"], "must be less than or equal to the number"),
         (["fit", "--model.activation=gelu"], "expected one of 'relu', 'tanh', 'sigmoid'"),
-        (["fit", "--model.dropout=2"], "dropout"),
+        (["fit", "--model.dropout=2"], "dropout is 2.0, but it is a probability"),
         (["fit", "--model.label_smoothing=1.5"], "label_smoothing"),
         (["fit", "--model.hidden=[0]"], "positive"),
         (["fit", "--model.channels_last=true"], "which has no convolution"),
@@ -210,6 +214,66 @@ def test_batch_that_does_not_divide_by_the_devices() -> None:
     assert done.returncode == 2
     assert "does not divide by 2 devices x accumulate 1: give a multiple of 2" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+BUGS = """
+import lightning as L
+from project.data import Digits
+from project.data.augment import Augmentation
+from project.models import MLP
+
+class InForward(MLP):
+    def forward(self, x):
+        return super().forward(x) + int("abc")
+
+class InConstructor(MLP):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.width = int("abc")
+
+class InOptimizer(MLP):
+    def configure_optimizers(self):
+        open("nowhere/at/all")
+
+class InDataset(Digits):
+    def load(self, train):
+        return {}["abc"]
+
+class InTransform(Augmentation):
+    def __call__(self, x, y, generator):
+        raise ValueError("my own bug")
+
+class InCallback(L.Callback):
+    def setup(self, trainer, pl_module, stage):
+        raise ValueError("my own bug")
+
+class InStep(L.Callback):
+    def on_train_batch_end(self, *args):
+        raise OSError("my own bug")
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "kind"),
+    [
+        (["--model=bugs.InForward", "--data=Digits"], "ValueError"),
+        (["--model=bugs.InConstructor", "--data=Digits"], "ValueError"),
+        (["--model=bugs.InOptimizer", "--data=Digits"], "FileNotFoundError"),
+        (["--model=MLP", "--data=bugs.InDataset"], "KeyError"),
+        (["--data.augment=[{class_path: bugs.InTransform}]"], "ValueError"),
+        (["--trainer.callbacks+=bugs.InCallback"], "ValueError"),
+        (["--trainer.callbacks+=bugs.InStep"], "OSError"),
+    ],
+)
+def test_bug_of_the_users_keeps_its_traceback(args: list[str], kind: str) -> None:
+    Path("bugs.py").write_text(BUGS)
+    done = shell("fit", *args, "--trainer.max_epochs=1", *QUIET)
+    assert done.returncode == 1
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1]
+    assert last.startswith(f"{kind}: ")
+    frames = [line for line in done.stderr.splitlines() if '/bugs.py"' in line]
+    bug = BUGS.splitlines()[int(frames[-1].split(", ")[1].removeprefix("line ")) - 1]
+    assert any(part in bug for part in ('int("abc")', "nowhere", '{}["abc"]', "my own bug"))
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf"])

@@ -5,7 +5,7 @@ from project.callbacks.lookahead import Lookahead
 from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
 from project.callbacks.pictures import Figures
 from project.callbacks.predictions import Predictions
-from project.callbacks.recording import Ledger, Record
+from project.callbacks.recording import Ledger, Record, Start
 from project.callbacks.saving import Interrupted, LastCheckpoint
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "Predictions",
     "ProgressBar",
     "Record",
+    "Start",
     "skip_empty_hooks",
 ]

@@ -6,6 +6,8 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from project.errors import UserError
+
 
 class Lookahead(L.Callback):
     """Slow weights, to which the network is set back every few steps (Zhang et al., 2019).
@@ -21,7 +23,7 @@ class Lookahead(L.Callback):
 
     def __init__(self, every: int = 5, decay: float = 0.95**5) -> None:
         if every < 1 or not 0 <= decay < 1:
-            raise ValueError(f"Lookahead: every {every} must be positive, and decay {decay} lie in [0, 1)")
+            raise UserError(f"Lookahead: every {every} must be positive, and decay {decay} lie in [0, 1)")
         self.every, self.decay = every, decay
         self.slow: dict[str, Tensor] = {}
         self.met = 0  # the step of the last meeting

@@ -12,6 +12,17 @@ from project.loggers import MetricsCSV, WandB
 from project.run import Run, record_environment, record_test, write_atomically
 
 
+class Start(L.Callback):
+    """Knows whether the first batch has been reached: errors before that may mean a wrong flag."""
+
+    done = False
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.done = True
+
+    on_validation_start = on_test_start = on_predict_start = on_train_epoch_start
+
+
 class Record(L.Callback):
     """Writes down what a run is: its config and environment, in its folder and in W&B.
 

@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from project.errors import UserError
 from project.run import Run
 
 
@@ -46,7 +47,7 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, run: Run, every_n_steps: int | None = None, every_n_minutes: float | None = 10.0) -> None:
         if any(every is not None and every <= 0 for every in (every_n_steps, every_n_minutes)):
-            raise ValueError("--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none")
+            raise UserError("--last_checkpoint.every_n_steps and every_n_minutes must be positive, or null for none")
         self.run, self.path = run, run.checkpoint("last")
         self.every_n_steps, self.seconds = every_n_steps, 60 * (every_n_minutes or math.inf)
         self.noted = 0  # the signal that this process was given

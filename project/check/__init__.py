@@ -6,6 +6,7 @@ from project.check.card import Card
 from project.check.data import check_data
 from project.check.model import check_model
 from project.data import ImageDataModule
+from project.errors import UserError
 from project.models import ImageClassifier
 
 
@@ -22,11 +23,11 @@ def check(data: ImageDataModule, model: ImageClassifier, epochs: int, precision:
         picture: Where to save a picture of augmented images.
 
     Raises:
-        ValueError: Something is wrong; it is on the card.
+        UserError: Something is wrong; it is on the card.
     """
     card = Card(f"{type(data).__name__} and {type(model).__name__}")
     check_data(card, data, picture)
     check_model(card, data, model, epochs, "bf16" in precision)
     card.print()
     if wrong := card.wrong:
-        raise ValueError(f"check found {len(wrong)} problem(s): {', '.join(wrong)}; see the card above")
+        raise UserError(f"check found {len(wrong)} problem(s): {', '.join(wrong)}; see the card above")

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from project.errors import UserError
+
 
 def has_archive(root: Path, split: str) -> bool:
     """Whether the split is still in its official archive."""
@@ -24,7 +26,7 @@ def extract_imagenet(root: Path) -> None:
     A folder appears only once it is whole. The classes of the validation images come from the devkit's archive.
 
     Raises:
-        ValueError: An archive is not the published one.
+        UserError: An archive is not the published one.
     """
     from torchvision.datasets import imagenet
 
@@ -64,7 +66,7 @@ def extract_val(archive: Path, classes: list[str], folder: Path) -> None:
                 shutil.copyfileobj(image, out)
     names = sorted(path for path in folder.iterdir() if path.is_file())
     if len(names) != len(classes):
-        raise ValueError(f"{archive} holds {len(names)} images, the devkit has the classes of {len(classes)}")
+        raise UserError(f"{archive} holds {len(names)} images, the devkit has the classes of {len(classes)}")
     for path, name in zip(names, classes, strict=True):
         path.rename(folder / name / path.name)
 
@@ -76,7 +78,7 @@ def validation_classes(root: Path) -> list[str]:
     name, md5 = imagenet.ARCHIVE_META["devkit"]
     if not (root / imagenet.META_FILE).exists():
         if not (root / name).exists():
-            raise ValueError(
+            raise UserError(
                 f"{root} has the archive of the validation images, but not {name} with their classes: get it"
             )
         check_md5(root / name, md5)
@@ -88,20 +90,20 @@ def members(tar: tarfile.TarFile, archive: Path) -> Iterator[tuple[str, IO[bytes
     """Name and content of each file of an archive.
 
     Raises:
-        ValueError: A member is no plain file, or its name would lead out of the folder.
+        UserError: A member is no plain file, or its name would lead out of the folder.
     """
     for member in tar:
         content = tar.extractfile(member) if member.isfile() else None
         if content is None or Path(member.name).name != member.name or member.name.startswith("."):
-            raise ValueError(f"{archive} holds {member.name}, which does not belong there: get the official archive")
+            raise UserError(f"{archive} holds {member.name}, which does not belong there: get the official archive")
         yield member.name, content
 
 
 def check_md5(path: Path, md5: str) -> None:
-    """Raise ValueError if a file is not the published one."""
+    """Raise UserError if a file is not the published one."""
     with reading(path, "Verifying") as file:
         if hashlib.file_digest(file, "md5").hexdigest() != md5:  # type: ignore[arg-type]
-            raise ValueError(f"{path} is damaged (its MD5 is not the published {md5}): download it again")
+            raise UserError(f"{path} is damaged (its MD5 is not the published {md5}): download it again")
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from project.errors import UserError
+
 
 def flip(x: Tensor, flipped: Tensor) -> Tensor:
     """Mirror left and right those images of (N, C, H, W) for which ``flipped`` (N,), bool, is true."""
@@ -101,7 +103,7 @@ class Crop(Augmentation):
 
     def __init__(self, padding: int = 4, mode: Literal["constant", "reflect"] = "constant") -> None:
         if padding < 0:
-            raise ValueError(f"Crop: padding {padding} must not be negative")
+            raise UserError(f"Crop: padding {padding} must not be negative")
         self.padding, self.mode = padding, mode
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -134,7 +136,7 @@ class Cutout(Augmentation):
 
     def __init__(self, size: int = 16) -> None:
         if size < 1:
-            raise ValueError(f"Cutout: size {size} must be positive")
+            raise UserError(f"Cutout: size {size} must be positive")
         self.size = size
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -157,7 +159,7 @@ class RandomErasing(Augmentation):
 
     def __init__(self, probability: float = 0.5, min_area: float = 0.02, max_area: float = 0.33) -> None:
         if not 0 <= probability <= 1 or not 0 < min_area <= max_area <= 1:
-            raise ValueError(
+            raise UserError(
                 f"RandomErasing: probability {probability}, min_area {min_area} and max_area {max_area} must be shares"
             )
         self.probability, self.min_area, self.max_area = probability, min_area, max_area

@@ -27,6 +27,7 @@ from project.data.sampling import (
     stratified_fold,
     stratified_split,
 )
+from project.errors import UserError
 from project.seeds import derive_seed
 
 log = logging.getLogger(__name__)
@@ -90,11 +91,11 @@ class ImageDataModule(L.LightningDataModule):
     ) -> None:
         super().__init__()
         if batch_size < 1 or num_workers < 0:
-            raise ValueError(f"batch_size {batch_size} must be positive, and num_workers {num_workers} not negative")
+            raise UserError(f"batch_size {batch_size} must be positive, and num_workers {num_workers} not negative")
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers, self.augment, self.mix = batch_size, num_workers, augment or [], mix
         if (fold is None) != (num_folds is None):
-            raise ValueError("--data.fold and --data.num_folds belong together: give both")
+            raise UserError("--data.fold and --data.num_folds belong together: give both")
         self.val_size, self.split_seed, self.fold, self.num_folds = val_size, split_seed, fold, num_folds
         self.seed = torch.initial_seed()  # what seed_everything was given
         self.policies: list[Augmentation] = []  # of `augment`, those that workers apply
@@ -159,13 +160,13 @@ class ImageDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         parts = self.place[1] * self.accumulate
         if self.batch_size > len(self.train_indices):
-            raise ValueError(
+            raise UserError(
                 f"--data.batch_size {self.batch_size} is more than the {len(self.train_indices)} training samples: "
                 "lower it"
             )
         devices = f"{self.place[1]} device{'s' if self.place[1] > 1 else ''}"
         if self.batch_size % parts:
-            raise ValueError(
+            raise UserError(
                 f"--data.batch_size {self.batch_size} is the global batch and does not divide by {devices} x "
                 f"accumulate {self.accumulate}: give a multiple of {parts}"
             )
@@ -250,5 +251,5 @@ class ImageDataModule(L.LightningDataModule):
     # ---------------------------------------------------------------- the user's own images
 
     def reader(self) -> Callable[[list[Path]], Tensor]:
-        """Function from files of any size to uint8 images (N, C, H, W); it raises ValueError where it cannot."""
+        """Function from files of any size to uint8 images (N, C, H, W); it raises UserError where it cannot."""
         return partial(read_resized, shape=self.input_shape)

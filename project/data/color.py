@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from project.data.augment import Augmentation
+from project.errors import UserError
 
 
 def blend(x: Tensor, other: Tensor, factor: Tensor) -> Tensor:
@@ -104,7 +105,7 @@ class ColorJitter(Augmentation):
         self, brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.0
     ) -> None:
         if not 0 <= hue <= 0.5 or min(brightness, contrast, saturation) < 0:
-            raise ValueError(f"ColorJitter: hue {hue} must lie in [0, 0.5], and the others not be negative")
+            raise UserError(f"ColorJitter: hue {hue} must lie in [0, 0.5], and the others not be negative")
         self.brightness, self.contrast, self.saturation, self.hue = brightness, contrast, saturation, hue
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:

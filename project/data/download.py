@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from project.data.base import ImageDataModule
+from project.errors import UserError
 
 
 class DownloadedDataModule(ImageDataModule):
@@ -45,15 +46,15 @@ class DownloadedDataModule(ImageDataModule):
                 self.fetch()
         except (RuntimeError, OSError, EOFError, tarfile.TarError) as error:
             reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} is not in {self.folder} and could not be downloaded ({reason}): put "
                 f"{', '.join(self.file_names)} (or the published archives) there, or give their --data.root"
             ) from None
 
 
-def damaged(path: Path, reason: str | None) -> ValueError:
+def damaged(path: Path, reason: str | None) -> UserError:
     """The error that names a damaged file."""
-    return ValueError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
+    return UserError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from project.data.images import UnreadableImage
+from project.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
         int64 classes (N,).
 
     Raises:
-        ValueError: A class has no image; names the folder.
+        UserError: A class has no image; names the folder.
     """
     paths, y, others = [], [], []
     for k, name in enumerate(classes):
@@ -78,7 +79,7 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
         images = [path for path in found if path.lower().endswith(SUFFIXES)]
         others += [path for path in found if not path.lower().endswith(SUFFIXES)]
         if not images:
-            raise ValueError(f"the class folder {folder / name} holds no image: add some, or remove the folder")
+            raise UserError(f"the class folder {folder / name} holds no image: add some, or remove the folder")
         paths += [os.fsencode(path[len(str(folder)) + 1 :]) for path in images]
         y += [k] * len(images)
     if others:
@@ -146,7 +147,7 @@ class EncodedImages(Dataset):
         images = [(self.image(*row), row[0]) for row in rows]
         good = [(image, index) for image, index in images if image is not None]
         if training and not good:
-            raise ValueError(f"none of a batch's {len(rows)} images can be read, such as {self.files.path(rows[0][0])}")
+            raise UserError(f"none of a batch's {len(rows)} images can be read, such as {self.files.path(rows[0][0])}")
         if training:
             good = list(itertools.islice(itertools.cycle(good), len(rows)))
         x: Any = [image for image, _ in good]
@@ -165,7 +166,7 @@ class EncodedImages(Dataset):
             error = UnreadableImage(self.files.path(index), reason)
         log.warning(f"skipped: {error}")
         if (count := int(self.unreadable.sum())) > self.max_unreadable * len(self):
-            raise ValueError(
+            raise UserError(
                 f"{count} of {len(self)} images cannot be read, more than the share --data.max_unreadable "
                 f"{self.max_unreadable}; the last: {error}"
             )

@@ -14,6 +14,7 @@ from project.data.folders import EncodedImages, Files, class_folders, find_image
 from project.data.gpu import LaterCrops, decode_on
 from project.data.policies import Policy
 from project.data.prepared import Prepared, prepare
+from project.errors import UserError
 
 
 class ImageNet(ImageDataModule):
@@ -53,13 +54,13 @@ class ImageNet(ImageDataModule):
     ) -> None:
         super().__init__(**kwargs)
         if image_size < 1 or not 0 < min_area <= 1:
-            raise ValueError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
+            raise UserError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
         if not 0 <= max_unreadable <= 1:
-            raise ValueError(f"max_unreadable {max_unreadable} must be a share of the images")
+            raise UserError(f"max_unreadable {max_unreadable} must be a share of the images")
         if start_size is not None and not 0 < start_size <= image_size:
-            raise ValueError(f"start_size {start_size} must lie between 1 and image_size {image_size}")
+            raise UserError(f"start_size {start_size} must lie between 1 and image_size {image_size}")
         if cache is not None and cache < 1:
-            raise ValueError(f"cache {cache} must be a positive number of pixels")
+            raise UserError(f"cache {cache} must be a positive number of pixels")
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
         self.min_area, self.cache, self.max_unreadable = min_area, cache, max_unreadable
         self.decode_on_gpu = decode_on_gpu
@@ -117,10 +118,10 @@ class ImageNet(ImageDataModule):
         return EncodedImages(files, files.classes(self.classes), self.crops, self.max_unreadable)
 
     def check_classes(self, split: str, found: list[str]) -> None:
-        """Raise ValueError if a split has other classes than the run."""
+        """Raise UserError if a split has other classes than the run."""
         if odd := sorted(set(found) ^ set(self.classes)):
             where = f"{self.root / split} lacks" if odd[0] in self.classes else f"only {self.root / split} has"
-            raise ValueError(f"the splits have different classes: {where} {odd[0]}" + f" ({len(odd)} differ)")
+            raise UserError(f"the splits have different classes: {where} {odd[0]}" + f" ({len(odd)} differ)")
 
     @property
     def crops(self) -> Crops:
@@ -144,7 +145,7 @@ class ImageNet(ImageDataModule):
             return size
         epochs = self.trainer.max_epochs
         if not epochs or epochs < 1:
-            raise ValueError("--data.start_size grows over the run's epochs: give --trainer.max_epochs")
+            raise UserError("--data.start_size grows over the run's epochs: give --trainer.max_epochs")
         grown = self.start_size + (size - self.start_size) * epoch / max(epochs - 1, 1)
         return min(max(round(grown / 32) * 32, self.start_size), size)
 
@@ -156,7 +157,7 @@ class ImageNet(ImageDataModule):
     def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
         """Make the cache; gives the split, the images done and to do, and messages of those that cannot be read."""
         if self.cache is None:
-            raise ValueError("prepare makes images of a short side in pixels: give it, such as --data.cache 256")
+            raise UserError("prepare makes images of a short side in pixels: give it, such as --data.cache 256")
         extract_imagenet(self.root)
         self.setup_classes()
         for split in ("train", "val"):
@@ -173,10 +174,10 @@ def find_classes(root: Path, cache: int | None) -> list[str]:
     """Names of the folders of classes in order; none while they are in the official archive.
 
     Raises:
-        ValueError: There are none.
+        UserError: There are none.
     """
     if root.is_file():
-        raise ValueError(f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and val/")
+        raise UserError(f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and val/")
     folder, cached = root / "train", root / f"prepared-{cache}"
     if names := class_folders(folder):
         return names
@@ -186,4 +187,4 @@ def find_classes(root: Path, cache: int | None) -> list[str]:
         return []
     packed = [p.name for p in root.glob("train.*") if p.is_file()]
     hint = f"unpack {packed[0]} there" if packed else "give --data.root a folder with train/ and val/"
-    raise ValueError(f"{folder} holds no folder for each class: {hint}")
+    raise UserError(f"{folder} holds no folder for each class: {hint}")

@@ -11,13 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from project.errors import UserError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Box = tuple[int, int, int, int]  # top, left, height and width of a part, in pixels
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(UserError):
     """A file that cannot be read, or is no image; names it."""
 
     def __init__(self, path: Path, reason: object) -> None:

@@ -5,6 +5,8 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
+from project.errors import UserError
+
 
 def mixup(x: Tensor, y: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """Blend each image and target with the one before it in the batch.
@@ -54,7 +56,7 @@ class Mix:
 
     def __init__(self, alpha: float) -> None:
         if alpha <= 0:
-            raise ValueError(f"{type(self).__name__}: alpha {alpha} must be positive")
+            raise UserError(f"{type(self).__name__}: alpha {alpha} must be positive")
         self.alpha = alpha
 
     def shares(self, n: int, generator: Generator) -> Tensor:

@@ -54,7 +54,7 @@ def read_idx(path: Path, magic: int) -> Tensor:
     """The uint8 array of an idx file, with the number of dimensions that its magic number states.
 
     Raises:
-        ValueError: The file is missing, truncated or something else.
+        UserError: The file is missing, truncated or something else.
     """
     try:
         data = path.read_bytes()

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from project.data.augment import Augmentation, affine, rotate
 from project.data.color import autocontrast, brightness, contrast, equalize, posterize, saturation, sharpness, solarize
+from project.errors import UserError
 
 BINS = 31  # strengths of each transform
 
@@ -103,7 +104,7 @@ class RandAugment(Policy):
     def __init__(self, num_ops: int = 2, magnitude: int = 9) -> None:
         super().__init__(num_ops)
         if not 0 <= magnitude < BINS or num_ops < 1:
-            raise ValueError(f"RandAugment: magnitude {magnitude} must lie in 0 to 30, num_ops {num_ops} be positive")
+            raise UserError(f"RandAugment: magnitude {magnitude} must lie in 0 to 30, num_ops {num_ops} be positive")
         self.magnitude = magnitude
 
     def strengths(self, height: int, width: int) -> dict[str, Tensor]:

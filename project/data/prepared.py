@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from project.data.folders import Files
 from project.data.images import decode, jpeg_size, reduced, resize_part
+from project.errors import UserError
 
 SHARD = 1000  # images in a file
 QUALITY = 95  # of the JPEGs
@@ -24,7 +25,7 @@ def shrink(data: bytes, short_side: int) -> bytes:
     """An encoded image as a JPEG of the given short side; a smaller JPEG stays as it is.
 
     Raises:
-        ValueError: It cannot be decoded.
+        UserError: It cannot be decoded.
     """
     from simplejpeg import encode_jpeg
 
@@ -100,7 +101,7 @@ class Prepared:
     """Contents of a split's images by index.
 
     Raises:
-        ValueError: The cache is not there, incomplete or damaged.
+        UserError: The cache is not there, incomplete or damaged.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -108,7 +109,7 @@ class Prepared:
         try:
             count = json.loads((folder / f"{split}.json").read_text())["shards"]
         except FileNotFoundError:
-            raise ValueError(
+            raise UserError(
                 f"{folder} has no prepared {split} images: make them once with python -m project prepare and the same "
                 "--config and --data"
             ) from None
@@ -116,7 +117,7 @@ class Prepared:
         indices = [read_index(shard) for shard in self.shards]
         for shard, index in zip(self.shards, indices, strict=True):
             if not index or not shard.exists() or shard.stat().st_size != sum(index["sizes"]):
-                raise ValueError(f"{shard} is damaged or missing: python -m project prepare mends it")
+                raise UserError(f"{shard} is damaged or missing: python -m project prepare mends it")
         self.names = np.array([os.fsencode(name) for index in indices for name in index["names"]])
         sizes = [np.array(index["sizes"], dtype=np.int64) for index in indices]
         self.sizes = np.concatenate(sizes)

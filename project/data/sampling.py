@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from project.errors import UserError
 from project.seeds import derive_seed
 
 
@@ -35,11 +36,11 @@ def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, T
         The rest and the held-out part.
 
     Raises:
-        ValueError: Nothing would be left in either part.
+        UserError: Nothing would be left in either part.
     """
     count = round(size * len(y)) if isinstance(size, float) else size
     if not 0 < count < len(y):
-        raise ValueError(f"cannot hold out {size} of {len(y)} training samples: give another --data.val_size")
+        raise UserError(f"cannot hold out {size} of {len(y)} training samples: give another --data.val_size")
     ranked = stratified_order(y, seed)
     return ranked[count:].sort().values, ranked[:count].sort().values
 
@@ -50,12 +51,12 @@ def stratified_fold(y: Tensor, fold: int, num_folds: int, seed: int) -> tuple[Te
     The parts of all folds are disjoint and cover everything; their sizes differ by one at most.
 
     Raises:
-        ValueError: There is no such part, or not a sample for each.
+        UserError: There is no such part, or not a sample for each.
     """
     if not 2 <= num_folds <= len(y):
-        raise ValueError(f"--data.num_folds {num_folds} must lie between 2 and the {len(y)} training samples")
+        raise UserError(f"--data.num_folds {num_folds} must lie between 2 and the {len(y)} training samples")
     if not 0 <= fold < num_folds:
-        raise ValueError(f"--data.fold {fold} of {num_folds} folds must lie between 0 and {num_folds - 1}")
+        raise UserError(f"--data.fold {fold} of {num_folds} folds must lie between 0 and {num_folds - 1}")
     parts = list(stratified_order(y, seed).tensor_split(num_folds))
     held_out = parts.pop(fold)
     return torch.cat(parts).sort().values, held_out.sort().values

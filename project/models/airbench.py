@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.base import ImageClassifier
 
 
@@ -96,7 +97,7 @@ class Airbench(ImageClassifier):
         optimizer = super().configure_optimizers()
         if len(optimizer.param_groups) == 1:
             name = type(optimizer).__name__
-            raise ValueError(f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD")
+            raise UserError(f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD")
         others, biases = optimizer.param_groups
         bias = self.whiten.get_parameter("bias")  # of no norm: it trains as matrices do
         others["params"] += [p for p in biases["params"] if p is bias]

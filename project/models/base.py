@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from project.errors import UserError
 from project.losses import CRITERIA, Criterion, l1_norm
 from project.models.checks import Diverged, check_finite, check_fits, check_precision, check_state_finite
 from project.models.network import Network
 from project.models.window import Window, gather_window, share_of_window
-from project.optim import Constant, Schedule, Uncopied, use_fused_kernels, weight_decay_groups
+from project.optim import Constant, Schedule, Uncopied, make_optimizer, use_fused_kernels
 from project.seeds import derive_seed, seed_device
 
 log = logging.getLogger(__name__)
@@ -62,9 +63,12 @@ class ImageClassifier(Network):
     ) -> None:
         super().__init__(num_classes, input_shape, weights, freeze)
         if not 0 <= label_smoothing < 1 or l1 < 0:
-            raise ValueError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
+            raise UserError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
         # Plain values only: a checkpoint must load with weights_only=True.
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
+        for name in self.hparams:
+            if name.startswith("dropout") and not 0 <= self.hparams[name] <= 1:
+                raise UserError(f"{name} is {self.hparams[name]}, but it is a probability: give a number from 0 to 1")
         self.make_optimizer, self.lr_schedule = Uncopied(optimizer), lr_schedule
         self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
         self.compile_loss, self.channels_last, self.flip_average = compile, channels_last, flip_average
@@ -87,12 +91,12 @@ class ImageClassifier(Network):
 
     def setup(self, stage: str) -> None:
         if not hasattr(self, "initialized"):
-            raise ValueError(f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights")
+            raise UserError(f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights")
         if self._trainer:
             check_precision(self.trainer.precision)
         if self.channels_last:
             if not any(parameter.ndim == 4 for parameter in self.parameters()):
-                raise ValueError(
+                raise UserError(
                     f"--model.channels_last does nothing in {type(self).__name__}, which has no convolution"
                 )
             self.to(memory_format=torch.channels_last)  # activations follow the kernels
@@ -120,10 +124,7 @@ class ImageClassifier(Network):
     # ---------------------------------------------------------------- training
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        try:
-            optimizer = self.make_optimizer(weight_decay_groups(self.parameters()))
-        except ValueError:  # L-BFGS takes no groups; it has no weight decay either
-            optimizer = self.make_optimizer(p for p in self.parameters() if p.requires_grad)
+        optimizer = make_optimizer(self.make_optimizer, list(self.parameters()))
         use_fused_kernels(optimizer)
         self.hyperparameters = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         return optimizer
@@ -142,7 +143,7 @@ class ImageClassifier(Network):
         self.window = [(loss.to(self.device), hits.to(self.device)) for loss, hits in window]
         self.num_steps = self.trainer.estimated_stepping_batches
         if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
-            raise ValueError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
+            raise UserError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from project.errors import UserError
 
-class Diverged(ValueError):
+
+class Diverged(UserError):
     """Ends a run whose numbers are no longer finite.
 
     Args:
@@ -35,12 +37,12 @@ def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise ValueError, naming the first tensor that differs, if a checkpoint's ``state`` is not of ``model``."""
+    """Raise UserError, naming the first tensor that differs, if a checkpoint's ``state`` is not of ``model``."""
     ours = model.state_dict()
     for name in {**ours, **state}:
         theirs, its = [tuple(s[name].shape) if name in s else "absent" for s in (state, ours)]
         if theirs != its:
-            raise ValueError(
+            raise UserError(
                 f"the checkpoint is of another model or of images with other channels: {name} is {theirs} in it and "
                 f"{its} in this {type(model).__name__}; give the config that it was trained with"
             )
@@ -50,7 +52,7 @@ def check_precision(precision: str) -> None:
     """Refuse what would need images in another type.
 
     Raises:
-        ValueError: Weights would not be of 32 bits.
+        UserError: Weights would not be of 32 bits.
     """
     if precision.endswith("-true") and precision != "32-true":
-        raise ValueError(f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true")
+        raise UserError(f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true")

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem, UnitRange
 from project.models.memory import block_runner
@@ -141,7 +142,7 @@ class GoogLeNet(ImageClassifier):
                 nn.init.trunc_normal_(layer.weight, std=0.01)
         self.run = block_runner(activation_checkpointing)
         if transform_input is None and self.weights and not is_name(self.weights):
-            raise ValueError("weights from a file need --model.transform_input, true if they are the published ones")
+            raise UserError("weights from a file need --model.transform_input, true if they are the published ones")
         transform_input = bool(self.weights) if transform_input is None else transform_input
         self.transform = UnitRange(channels) if transform_input else nn.Identity()
         self.initialize(published="googlenet" if stem == "imagenet" else None)

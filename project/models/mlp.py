@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, Activation
 
@@ -31,7 +32,7 @@ class MLP(ImageClassifier):
     ) -> None:
         super().__init__(**kwargs)
         if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden {list(hidden)}: the width of a layer is a positive number")
+            raise UserError(f"hidden {list(hidden)}: the width of a layer is a positive number")
         widths = (math.prod(self.input_shape), *hidden)
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise(widths):

@@ -6,6 +6,7 @@ import lightning as L
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import nn
 
+from project.errors import UserError
 from project.models.weights import load_weights, read_weights, superseded, weights_superseded
 
 
@@ -24,18 +25,16 @@ class Network(L.LightningModule):
     def __init__(self, num_classes: int, input_shape: tuple[int, int, int], weights: str | None, freeze: str) -> None:
         super().__init__()
         if num_classes < 1 or len(input_shape) != 3 or min(input_shape) < 1:
-            raise ValueError(
-                f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive"
-            )
+            raise UserError(f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive")
         self.num_classes, self.input_shape = num_classes, input_shape
         self.weights, self.trunk_frozen = weights, freeze == "trunk"
 
     def require_pixels(self, minimum: int) -> None:
-        """Raise ValueError if images are smaller than ``minimum`` pixels in height or width."""
+        """Raise UserError if images are smaller than ``minimum`` pixels in height or width."""
         height, width = self.input_shape[1:]
         if min(height, width) < minimum:
             small = self.hparams.get("stem") == "imagenet"
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "
                 + ("use --model.stem small, which is for 28 to 64 pixels" if small else "choose another --model")
             )
@@ -52,7 +51,7 @@ class Network(L.LightningModule):
         if self.trunk_frozen:
             trunk = [(name, p) for name, p in self.named_parameters() if not self.in_head(name)]
             if len(trunk) == len(list(self.parameters())):
-                raise ValueError(
+                raise UserError(
                     f"{type(self).__name__} has no layer named {' or '.join(self.head_names)} to train alone"
                 )
             for _, parameter in trunk:
@@ -84,9 +83,9 @@ class Network(L.LightningModule):
             if isinstance(callback, BaseFinetuning):
                 name = type(callback).__name__
                 if self.trunk_frozen:
-                    raise ValueError(f"{name} unfreezes what --model.freeze trunk freezes: give one of them")
+                    raise UserError(f"{name} unfreezes what --model.freeze trunk freezes: give one of them")
                 if self.trainer.world_size > 1:  # DDP has been told which parameters it averages
-                    raise ValueError(
+                    raise UserError(
                         f"{name} is for one device: gradients of what it unfreezes would not be averaged; "
                         "train with --model.freeze trunk first, then start from that checkpoint"
                     )

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
 from project.models.memory import block_runner
@@ -120,7 +121,7 @@ class ResNet(ImageClassifier):
         super().__init__(**kwargs)
         act, channels, small = ACTIVATIONS[activation], self.input_shape[0], stem == "small"
         if small and pool != "max":
-            raise ValueError(f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet")
+            raise UserError(f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet")
         kernel_size, stride = (3, 1) if small else (7, 2)
         self.conv1 = nn.Conv2d(channels, 64, kernel_size, stride, padding=kernel_size // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

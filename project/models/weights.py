@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from project.checkpoint import describe, read_tensors
+from project.errors import UserError
 
 log = logging.getLogger(__name__)
 superseded: ContextVar[bool] = ContextVar("superseded", default=False)
@@ -42,12 +43,12 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
         model: What to call the network in errors.
 
     Raises:
-        ValueError: There is no such name or file, the file is unsafe or damaged, or the download failed.
+        UserError: There is no such name or file, the file is unsafe or damaged, or the download failed.
     """
     if not is_name(weights):
         return read_tensors(Path(weights))
     if published is None:
-        raise ValueError(
+        raise UserError(
             f"torchvision publishes no weights for {model}, so there is no --model.weights {weights}: give the path of "
             "a state dict"
         )
@@ -57,16 +58,16 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
     name = weights.rpartition(".")[2]
     if weights not in (name, f"{known.__name__}.{name}") or name not in known.__members__:
         names = ", ".join(known.__members__)
-        raise ValueError(f"there are no weights {weights} of {published}: give one of {names}, or a path")
+        raise UserError(f"there are no weights {weights} of {published}: give one of {names}, or a path")
     options = {"check_hash": True, "map_location": "cpu", "weights_only": True, "progress": sys.stderr.isatty()}
     try:
         return known[name].get_state_dict(**options)
     except (OSError, RuntimeError, EOFError, PickleError) as error:  # a wrong hash is a RuntimeError
         cached = Path(torch.hub.get_dir()) / "checkpoints" / known[name].url.rpartition("/")[2]
         if cached.exists():
-            raise ValueError(f"{cached} is damaged ({describe(error)}): delete it, to download it again") from None
+            raise UserError(f"{cached} is damaged ({describe(error)}): delete it, to download it again") from None
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
             "of the file"
         ) from None
@@ -85,7 +86,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str
         source: Where ``state`` comes from.
 
     Raises:
-        ValueError: ``state`` is of another architecture, or not finite; names the first tensor that is.
+        UserError: ``state`` is of another architecture, or not finite; names the first tensor that is.
     """
     first = next((f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None)
     fitted, new, notes = {}, set(), []
@@ -108,7 +109,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str
             raise foreign(model, source, name, tuple(old.shape), "absent")
     for name, tensor in fitted.items():
         if not tensor.isfinite().all():
-            raise ValueError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
+            raise UserError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
     model.load_state_dict(fitted)
     if new:
         notes.append(f"the trunk is kept, new for these classes: {', '.join(sorted(new))}")
@@ -116,9 +117,9 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str
         log.info(f"weights {source}: {note}")
 
 
-def foreign(model: nn.Module, source: str, name: str, old: object, need: object) -> ValueError:
+def foreign(model: nn.Module, source: str, name: str, old: object, need: object) -> UserError:
     """The error that names the first tensor of another architecture."""
-    return ValueError(
+    return UserError(
         f"the weights {source} are of another architecture: {name} is {old} in them and {need} in this "
         f"{type(model).__name__}"
     )

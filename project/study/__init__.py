@@ -12,7 +12,7 @@ def run_folder_command(command: str, *args: str) -> None:
     """Run one of the commands with its arguments.
 
     Raises:
-        ValueError: An argument cannot be used.
+        UserError: An argument cannot be used.
     """
     module = import_module(f"project.study.{command}")
     parser = ArgumentParser(prog=f"python -m project {command}", description=module.__doc__, exit_on_error=False)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from project import figures
+from project.errors import UserError
 from project.run import shown, write_atomically
 from project.study.records import Group, collect, differences, grouped, spread
 from project.study.significance import McNemar, common_split, mcnemar
@@ -33,13 +34,13 @@ def run(arguments: Any) -> None:
     """Print the table and write what was asked for.
 
     Raises:
-        ValueError: The runs cannot be compared.
+        UserError: The runs cannot be compared.
     """
     records = collect(arguments.runs)
     groups = grouped(records)
     test = None
     if arguments.split and len(groups) != 2:
-        raise ValueError(f"--split is of the test between two groups, and here are {len(groups)}: leave it out")
+        raise UserError(f"--split is of the test between two groups, and here are {len(groups)}: leave it out")
     if len(groups) == 2:
         test = mcnemar(groups[0], groups[1], arguments.split or common_split(records))
     described = [describe(group, changes) for group, changes in zip(groups, differences(groups), strict=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from project.arguments import read_config
+from project.errors import UserError
 from project.names import INCIDENTAL, REPEATS, flatten
 from project.run import Run, find_run, shown
 
@@ -41,7 +42,7 @@ class Record:
         """Every look at the test set.
 
         Raises:
-            ValueError: A line cannot be read.
+            UserError: A line cannot be read.
         """
         if not self.run.tests.exists():
             return []
@@ -50,7 +51,7 @@ class Record:
             try:
                 looks.append(json.loads(line))
             except json.JSONDecodeError:
-                raise ValueError(
+                raise UserError(
                     f"{shown(self.run.tests)}, line {number} is no whole JSON: mend or delete the line"
                 ) from None
         return looks
@@ -99,12 +100,12 @@ class Record:
         """Rows of ``predictions_<split>.csv`` by the sample's index.
 
         Raises:
-            ValueError: The run has none.
+            UserError: The run has none.
         """
         path, command = self.run.sample_predictions(split), {"val": "validate"}.get(split, split)
         if not path.exists():
             folder = shown(self.run.folder)
-            raise ValueError(
+            raise UserError(
                 f"{folder} has no predictions of the {split} set: python -m project {command} --run {folder}"
             )
         with path.open(newline="") as file:
@@ -142,7 +143,7 @@ def collect(paths: list[Path]) -> list[Record]:
     """The runs in folders of runs and of experiments, each once; files, which a glob may also give, are passed over.
 
     Raises:
-        ValueError: A folder holds no run.
+        UserError: A folder holds no run.
     """
     found: dict[Path, Record] = {}
     for path in paths:
@@ -153,7 +154,7 @@ def collect(paths: list[Path]) -> list[Record]:
         for run in [find_run(config.parent) for config in inside] or [find_run(path)]:
             found[run.folder] = Record(run)
     if not found:
-        raise ValueError("none of these is a run: give folders runs/<experiment>/<id>, or runs/<experiment> for all")
+        raise UserError("none of these is a run: give folders runs/<experiment>/<id>, or runs/<experiment> for all")
     return list(found.values())
 
 
@@ -161,14 +162,14 @@ def grouped(records: list[Record]) -> list[Group]:
     """Runs by experiment and config, in the order in which they came.
 
     Raises:
-        ValueError: They do not classify the same.
+        UserError: They do not classify the same.
     """
     first = records[0]
     for record in records[1:]:
         for key in ("data", "data.classes"):
             if record.config.get(key) != first.config.get(key):
                 what = [f"{shown(r.run.folder)} has {r.config['data']}" for r in (first, record)]
-                raise ValueError(f"{what[0]} and {what[1]}, or other classes of it: compare runs on the same classes")
+                raise UserError(f"{what[0]} and {what[1]}, or other classes of it: compare runs on the same classes")
     groups: dict[str, list[Record]] = {}
     for record in records:
         key = json.dumps([record.run.experiment, record.meaning], sort_keys=True)

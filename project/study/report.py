@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from project import figures
+from project.errors import UserError
 from project.run import now, shown, write_atomically
 from project.study.compare import common_folder, describe, metric_names, plus_minus, verdict
 from project.study.records import Group, Record, collect, differences, grouped
@@ -43,7 +44,7 @@ def run(arguments: Any) -> None:
     """Write the file.
 
     Raises:
-        ValueError: The runs do not belong together, or are too many for one file.
+        UserError: The runs do not belong together, or are too many for one file.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -62,7 +63,7 @@ def run(arguments: Any) -> None:
         if len(page.encode()) < LIMIT:
             break
     else:
-        raise ValueError(f"a report of {len(records)} runs would be larger than {LIMIT / 1e6:.0f} MB: give fewer")
+        raise UserError(f"a report of {len(records)} runs would be larger than {LIMIT / 1e6:.0f} MB: give fewer")
     one = records[0].run.folder
     folder = one if len(records) == 1 else common_folder([record.run.folder for record in records])
     path = (arguments.output or folder / "report.html").absolute()
@@ -79,7 +80,7 @@ def comparison(groups: list[Group], width: int, quality: int) -> dict[str, Any]:
     if len(groups) == 2:
         try:
             said = verdict(groups, mcnemar(groups[0], groups[1], common_split(records)))
-        except ValueError as error:
+        except UserError as error:
             said = f"McNemar's test was left out: {error}"
     drawn = io.BytesIO()
     figures.histories({group.name: [record.history for record in group.records] for group in groups}).savefig(drawn)

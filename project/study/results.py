@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from project.errors import UserError
 from project.run import shown, write_atomically
 from project.study.records import Group, Record, collect, grouped, spread
 
@@ -27,7 +28,7 @@ def run(arguments: Any) -> None:
     """Write the files and the table.
 
     Raises:
-        ValueError: A run was not tested, or the README has no place for the table.
+        UserError: A run was not tested, or the README has no place for the table.
     """
     by_data: dict[str, list[Record]] = {}
     for record in collect(arguments.runs) if arguments.runs else []:
@@ -37,7 +38,7 @@ def run(arguments: Any) -> None:
     for group in [group for records in by_data.values() for group in grouped(records)]:
         path = arguments.folder / f"{group.name}.json"
         if path in texts:
-            raise ValueError(f"there are two results to call {shown(path.absolute())}: give their runs one by one")
+            raise UserError(f"there are two results to call {shown(path.absolute())}: give their runs one by one")
         texts[path] = json.dumps(summarise(group), indent=2) + "\n"
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
@@ -52,10 +53,10 @@ def summarise(group: Group) -> dict[str, Any]:
     for record in group.records:
         folder = shown(record.run.folder)
         if not record.environments:
-            raise ValueError(f"{folder} lacks environment.json, which says what it was trained by: leave it out")
+            raise UserError(f"{folder} lacks environment.json, which says what it was trained by: leave it out")
         if not record.result:
             how = "trained on after its test" if record.looks else "not tested"
-            raise ValueError(f"{folder} was {how}: python -m project test --run {folder}")
+            raise UserError(f"{folder} was {how}: python -m project test --run {folder}")
     metrics = {}
     for name, values in group.metrics.items():
         mean, std = spread(values)
@@ -126,11 +127,11 @@ def parts(readme: Path) -> tuple[str, str]:
     """What comes before and after the table.
 
     Raises:
-        ValueError: Its marks are not there.
+        UserError: Its marks are not there.
     """
     content = readme.read_text() if readme.exists() else ""
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{readme} has no lines {BEGIN.strip()} and {END}: give another --readme, or put them there")
+        raise UserError(f"{readme} has no lines {BEGIN.strip()} and {END}: give another --readme, or put them there")
     return before + begin, end + after

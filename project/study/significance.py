@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from project.errors import UserError
 from project.run import shown
 from project.study.records import Group, Record
 
@@ -32,13 +33,13 @@ def mcnemar(a: Group, b: Group, split: str) -> McNemar:
     """Compare two groups by their saved predictions.
 
     Raises:
-        ValueError: A run has no predictions, or the runs were judged by other samples.
+        UserError: A run has no predictions, or the runs were judged by other samples.
     """
     from scipy.stats import binomtest
 
     x, y = right_shares(a, split), right_shares(b, split)
     if x.keys() != y.keys():
-        raise ValueError(f"{a.name} and {b.name} were judged by different {split} samples: compare runs with one split")
+        raise UserError(f"{a.name} and {b.name} were judged by different {split} samples: compare runs with one split")
     first, second = sum(x[i] > y[i] for i in x), sum(x[i] < y[i] for i in x)
     p = binomtest(first, first + second).pvalue if first + second else 1.0
     return McNemar(split, len(x), first, second, float(p))
@@ -57,12 +58,12 @@ def common_split(records: list[Record]) -> str:
     """``test`` if all runs were tested as they are now, ``val`` if none was.
 
     Raises:
-        ValueError: Some were.
+        UserError: Some were.
     """
     tested = {bool(record.result): record for record in records}
     if len(tested) == 2:
         folder = shown(tested[False].run.folder)
-        raise ValueError(
+        raise UserError(
             f"{folder} has no predictions of the test set, as others have: python -m project test --run {folder}, "
             "or compare --split val"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from project.arguments import read_config
+from project.errors import UserError
 from project.names import flag
 
 KEYS = ("program", "command", "method", "metric", "parameters", "early_terminate", "name", "description", "project")
@@ -95,30 +96,30 @@ def read_sweep(path: Path) -> Sweep:
     """The sweep in a file.
 
     Raises:
-        ValueError: It has a key or value that we do not know, or sweeps something else than `fit`.
+        UserError: It has a key or value that we do not know, or sweeps something else than `fit`.
     """
     content = read_config(path)
     refuse_unknown(content, KEYS, str(path))
     for key in ("command", "method", "metric", "parameters"):
         if not content.get(key):
-            raise ValueError(f"{path} lacks the key {key}: see configs/sweeps/digits.yaml")
+            raise UserError(f"{path} lacks the key {key}: see configs/sweeps/digits.yaml")
     if content["method"] not in METHODS:
-        raise ValueError(f"{path}: method {content['method']} is not one of {', '.join(METHODS)}")
+        raise UserError(f"{path}: method {content['method']} is not one of {', '.join(METHODS)}")
     metric = content["metric"]
     refuse_unknown(metric, ("name", "goal"), f"{path}, metric")
     if not str(metric.get("name")).startswith("val/") or metric.get("goal", "minimize") not in ("minimize", "maximize"):
-        raise ValueError(
+        raise UserError(
             f"{path}: metric must have a name such as val/acc and the goal minimize or maximize; a sweep that chose by "
             "the test set would spoil it"
         )
     early = content.get("early_terminate") or {}
     refuse_unknown(early, ("type", "min_iter", "eta"), f"{path}, early_terminate")
     if early and (early.get("type") != "hyperband" or not isinstance(early.get("min_iter"), int)):
-        raise ValueError(f"{path}: early_terminate must have the type hyperband and a number of epochs min_iter")
+        raise UserError(f"{path}: early_terminate must have the type hyperband and a number of epochs min_iter")
     if any(not isinstance(early.get(k, d), int) or early.get(k, d) < d for k, d in (("min_iter", 1), ("eta", 2))):
-        raise ValueError(f"{path}, early_terminate: min_iter must be 1 epoch or more, and eta 2 or more")
+        raise UserError(f"{path}, early_terminate: min_iter must be 1 epoch or more, and eta 2 or more")
     if not isinstance(content["parameters"], dict):
-        raise ValueError(f"{path}: parameters must be keys of fit with their values, not {content['parameters']}")
+        raise UserError(f"{path}: parameters must be keys of fit with their values, not {content['parameters']}")
     parameters = {name: read_parameter(name, p, content["method"], path) for name, p in content["parameters"].items()}
     return Sweep(
         path,
@@ -136,47 +137,47 @@ def read_parameter(name: str, parameter: Any, method: str, path: Path) -> dict[s
     """A parameter with numbers for what YAML takes for words, such as 1e-4.
 
     Raises:
-        ValueError: It does not say its values as we know it.
+        UserError: It does not say its values as we know it.
     """
     where = f"{path}, parameter {name}"
     refuse_unknown(parameter, PARAMETER_KEYS, where)
     parameter = {key: flag("", value)[""] if isinstance(value, str) else value for key, value in parameter.items()}
     if not isinstance(parameter.get("values", []), list):
-        raise ValueError(f"{where}: values must be a list, not {parameter['values']}")
+        raise UserError(f"{where}: values must be a list, not {parameter['values']}")
     for key in {"min", "max"} & parameter.keys():
         if not isinstance(parameter[key], int | float):
-            raise ValueError(f"{where}: {key} must be a number, not {parameter[key]}")
+            raise UserError(f"{where}: {key} must be a number, not {parameter[key]}")
     kind = parameter.get("distribution")
     if kind is not None and kind not in DISTRIBUTIONS:
-        raise ValueError(f"{where}: distribution {kind} is not one of {', '.join(DISTRIBUTIONS)}")
+        raise UserError(f"{where}: distribution {kind} is not one of {', '.join(DISTRIBUTIONS)}")
     ways = ("value" in parameter) + bool(parameter.get("values")) + ({"min", "max"} <= parameter.keys())
     if ways != 1 or ("min" in parameter and parameter["min"] >= parameter["max"]):
-        raise ValueError(f"{where} must have either value, or values, or min and a greater max")
+        raise UserError(f"{where} must have either value, or values, or min and a greater max")
     if method == "grid" and "min" in parameter:
-        raise ValueError(f"{where}: a grid needs values in place of min and max")
+        raise UserError(f"{where}: a grid needs values in place of min and max")
     if kind == "log_uniform_values" and parameter.get("min", 1) <= 0:
-        raise ValueError(f"{where}: the logarithm needs a min above 0, not {parameter['min']}")
+        raise UserError(f"{where}: the logarithm needs a min above 0, not {parameter['min']}")
     return parameter
 
 
 def refuse_unknown(mapping: Any, known: Iterable[str], where: str) -> None:
-    """Raise ValueError if ``mapping`` is none, or has a key that is not known."""
+    """Raise UserError if ``mapping`` is none, or has a key that is not known."""
     if not isinstance(mapping, dict):
-        raise ValueError(f"{where} must have keys, not {mapping}: use {', '.join(known)}")
+        raise UserError(f"{where} must have keys, not {mapping}: use {', '.join(known)}")
     for key in mapping:
         if key not in known:
             close = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"use {', '.join(known)}"
-            raise ValueError(f"{where} has the unknown key {key}: {hint}")
+            raise UserError(f"{where} has the unknown key {key}: {hint}")
 
 
 def fit_words(command: Any, path: Path) -> list[str]:
     """Arguments of `fit` in W&B's command.
 
     Raises:
-        ValueError: It runs something else.
+        UserError: It runs something else.
     """
     words = [str(word) for word in command] if isinstance(command, list) else []
     if words[-1:] != ["${args}"] or words.count("fit") != 1 or "project" not in words:
-        raise ValueError(f"{path}: command must be a list with -m project fit ... and ${{args}} at its end")
+        raise UserError(f"{path}: command must be a list with -m project fit ... and ${{args}} at its end")
     return words[words.index("fit") + 1 : -1]

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from jsonargparse import ArgumentParser
 
+from project.errors import UserError
 from project.run import shown
 from project.study.space import Sweep, read_sweep
 from project.study.trial import check, conclude, train
@@ -28,7 +29,7 @@ def run(arguments: Any) -> None:
     """Take part in a study until it has all its trials.
 
     Raises:
-        ValueError: The file is wrong, or a trial cannot be trained.
+        UserError: The file is wrong, or a trial cannot be trained.
     """
     sweep = read_sweep(arguments.file)
     folder = arguments.runs_dir.absolute() / sweep.name
@@ -45,12 +46,12 @@ def open_study(sweep: Sweep, folder: Path) -> Any:
     """The study in a folder, made if it is new.
 
     Raises:
-        ValueError: Optuna is not installed, `fit` does not take a parameter, or the study is another sweep's.
+        UserError: Optuna is not installed, `fit` does not take a parameter, or the study is another sweep's.
     """
     try:
         import optuna
     except ImportError:
-        raise ValueError("sweep needs Optuna: pip install -e '.[sweep]'") from None
+        raise UserError("sweep needs Optuna: pip install -e '.[sweep]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check(sweep)
     (folder / "trials").mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def open_study(sweep: Sweep, folder: Path) -> Any:
             load_if_exists=True,
         )
         if study.user_attrs.get("sweep", sweep.definition) != sweep.definition:
-            raise ValueError(f"{shown(folder)} is the study of another sweep: rename the file, or give --runs_dir")
+            raise UserError(f"{shown(folder)} is the study of another sweep: rename the file, or give --runs_dir")
         study.set_user_attr("sweep", sweep.definition)
     return study
 

@@ -9,6 +9,7 @@ import yaml
 
 from project.arguments import read_arguments
 from project.cli import CLI
+from project.errors import UserError
 from project.models.checks import Diverged
 from project.run import Run, shown, write_atomically
 from project.study.space import Sweep
@@ -51,7 +52,7 @@ class Report(L.Callback):
         metrics = trainer.callback_metrics
         if self.metric not in metrics:
             known = ", ".join(name for name in metrics if name.startswith("val/"))
-            raise ValueError(f"the sweep's metric {self.metric} is not logged: give one of {known}")
+            raise UserError(f"the sweep's metric {self.metric} is not logged: give one of {known}")
         self.value = float(metrics[self.metric])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -63,7 +64,7 @@ class Report(L.Callback):
 
 
 def check(sweep: Sweep) -> None:
-    """Raise ValueError, or jsonargparse's error, if `fit` does not take a parameter or one of its values."""
+    """Raise UserError, or jsonargparse's error, if `fit` does not take a parameter or one of its values."""
     from optuna.trial import FixedTrial
 
     for corner in sweep.corners:
@@ -76,7 +77,7 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
     One that diverges or does not fit into memory has failed, and the study goes on.
 
     Raises:
-        ValueError: The trial cannot be trained; it stays open.
+        UserError: The trial cannot be trained; it stays open.
     """
     from optuna.trial import TrialState
 
@@ -95,7 +96,7 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
         print(f"trial {trial.number} failed: {error}", flush=True)
         return
     if not hasattr(cli, "result"):
-        raise ValueError("a trial needs its best checkpoint: leave out fast_dev_run and enable_checkpointing")
+        raise UserError("a trial needs its best checkpoint: leave out fast_dev_run and enable_checkpointing")
     if report.stopped:
         study.tell(trial, state=TrialState.PRUNED)
     else:
@@ -128,7 +129,7 @@ def conclude(study: Any, sweep: Sweep, folder: Path) -> None:
     if running:
         console.print(f"{running} still in other processes: the last of them says which is the best")
     elif not ended:
-        raise ValueError(f"no trial of {sweep.path} came to its end: narrow the ranges of its parameters")
+        raise UserError(f"no trial of {sweep.path} came to its end: narrow the ranges of its parameters")
     else:
         best, path = ended[0], folder / f"{sweep.path.stem}_best.yaml"
         config = Parsed(read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(best.params))])).full_config()
