@@ -37,10 +37,11 @@ def skip_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> None:
     """Spare each training step the calls of hooks that nobody implements, half of what Lightning adds to it.
 
     Lightning calls each hook of each callback within a profiler's context, but leaves out those that are not callable.
+    A hook may sit on the class or, as those of LambdaCallback, on the instance.
     """
     hooks = ("train_batch_start", "before_zero_grad", "before_backward", "after_backward", "before_optimizer_step")
     for base, owners in ((L.Callback, trainer.callbacks), (L.LightningModule, [model])):
         for owner in owners:
             for hook in (*(f"on_{name}" for name in hooks), "on_train_batch_end"):
-                if getattr(type(owner), hook) is getattr(base, hook):
+                if hook not in vars(owner) and getattr(type(owner), hook) is getattr(base, hook):
                     setattr(owner, hook, None)

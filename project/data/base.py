@@ -207,10 +207,14 @@ class ImageDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: tuple[Tensor, Tensor], device: torch.device, dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, Tensor):  # the example input of Lightning's summary
+            return batch.to(device)
         x, y = batch
         return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, Tensor):
+            return batch
         training = self.trainer is not None and self.trainer.training
         for transform in self.augment:
             transform.epoch = self.trainer.current_epoch if training else 0

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from project.errors import UserError
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem, UnitRange
-from project.models.memory import block_runner
+from project.models.memory import checkpoint_blocks
 from project.models.weights import is_name
 
 Act = Callable[[], nn.Module]
@@ -140,7 +140,8 @@ class GoogLeNet(ImageClassifier):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.trunc_normal_(layer.weight, std=0.01)
-        self.run = block_runner(activation_checkpointing)
+        if activation_checkpointing:
+            checkpoint_blocks(block for block in self.children() if isinstance(block, Inception))
         if transform_input is None and self.weights and not is_name(self.weights):
             raise UserError("weights from a file need --model.transform_input, true if they are the published ones")
         transform_input = bool(self.weights) if transform_input is None else transform_input
@@ -149,22 +150,17 @@ class GoogLeNet(ImageClassifier):
 
     def early(self, x: Tensor) -> Tensor:
         """Feature map (N, 512, H, W) that the first auxiliary head sees."""
-        x = self.conv3(self.conv2(self.maxpool1(self.conv1(self.transform(x)))))
-        return self.through(x, self.maxpool2, self.inception3a, self.inception3b, self.maxpool3, self.inception4a)
+        x = self.maxpool2(self.conv3(self.conv2(self.maxpool1(self.conv1(self.transform(x))))))
+        return self.inception4a(self.maxpool3(self.inception3b(self.inception3a(x))))
 
     def middle(self, x: Tensor) -> Tensor:
         """Feature map (N, 528, H, W) that the second auxiliary head sees, from `early`'s."""
-        return self.through(x, self.inception4b, self.inception4c, self.inception4d)
+        return self.inception4d(self.inception4c(self.inception4b(x)))
 
     def late(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes) from `middle`'s feature map."""
-        x = self.through(x, self.inception4e, self.maxpool4, self.inception5a, self.inception5b)
+        x = self.inception5b(self.inception5a(self.maxpool4(self.inception4e(x))))
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))
-
-    def through(self, x: Tensor, *blocks: nn.Module) -> Tensor:
-        for block in blocks:
-            x = self.run(block, x)
-        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""

@@ -1,26 +1,42 @@
-"""Activation checkpointing: memory for time."""
+"""Activation checkpointing (Chen et al., 2016): less memory for more time, with the same gradients and statistics."""
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-Runner = Callable[[nn.Module, Tensor], Tensor]
+
+def checkpoint_blocks(blocks: Iterable[nn.Module]) -> None:
+    """Let each block keep only its input for backward, which computes the activations inside it again.
+
+    The forward of each block is wrapped, so that names, weights and hooks of the network stay as they are.
+    """
+    for block in blocks:
+        block.forward = partial(checkpointed, block.forward, block)
 
 
-def block_runner(activation_checkpointing: bool) -> Runner:
-    """What calls a block: plainly, or so that backward computes its inner activations again (Chen et al., 2016)."""
-    return checkpointed if activation_checkpointing else operator.call
+def checkpoint_stages(layers: nn.Sequential, ends: list[int]) -> None:
+    """The same for the parts of a sequence of layers, which lie between two positions of ``ends`` that follow."""
+    layers.forward = partial(forward_in_stages, layers, ends)  # type: ignore[method-assign]
 
 
-def checkpointed(block: nn.Module, x: Tensor) -> Tensor:
-    """``block(x)``, of which only ``x`` is stored for backward; gradients and running statistics are the same."""
+def forward_in_stages(layers: nn.Sequential, ends: list[int], x: Tensor) -> Tensor:
+    """``layers(x)``, of which the inputs of the stages alone are stored for backward."""
+    for start, end in pairwise(ends):
+        stage = layers[start:end]
+        x = checkpointed(stage, stage, x)
+    return x
+
+
+def checkpointed(forward: Callable[[Tensor], Tensor], block: nn.Module, x: Tensor) -> Tensor:
+    """``forward(x)`` of a block, of which only ``x`` is stored for backward."""
     if torch.compiler.is_compiling():  # the compiler writes buffers once
-        return checkpoint(block, x, use_reentrant=False)
-    return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), buffers_kept(block)))
+        return checkpoint(forward, x, use_reentrant=False)
+    return checkpoint(forward, x, use_reentrant=False, context_fn=lambda: (nullcontext(), buffers_kept(block)))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import nn
 
@@ -27,6 +28,7 @@ class Network(L.LightningModule):
         if num_classes < 1 or len(input_shape) != 3 or min(input_shape) < 1:
             raise UserError(f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive")
         self.num_classes, self.input_shape = num_classes, input_shape
+        self.example_input_array = torch.zeros(1, *input_shape)  # Lightning's summary counts operations with it
         self.weights, self.trunk_frozen = weights, freeze == "trunk"
 
     def require_pixels(self, minimum: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from project.errors import UserError
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
-from project.models.memory import block_runner
+from project.models.memory import checkpoint_blocks
 
 
 class BasicBlock(nn.Module):
@@ -152,13 +152,12 @@ class ResNet(ImageClassifier):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             elif zero_init_residual and isinstance(layer, BasicBlock | Bottleneck):
                 nn.init.zeros_((layer.bn2 if isinstance(layer, BasicBlock) else layer.bn3).weight)
-        self.run = block_runner(activation_checkpointing)
+        if activation_checkpointing:
+            checkpoint_blocks([*self.layer1, *self.layer2, *self.layer3, *self.layer4])
         self.initialize(published=None if small else f"resnet{depth}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
         x = self.maxpool(self.act(self.bn1(self.conv1(x))))
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            for block in stage:
-                x = self.run(block, x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))

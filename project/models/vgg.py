@@ -1,13 +1,12 @@
 """VGG."""
 
-from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 
 from project.models.base import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
-from project.models.memory import block_runner
+from project.models.memory import checkpoint_stages
 
 # Table 1 of the paper: 3x3 convolutions in each of the five stages, by the number of layers with weights.
 NUM_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -59,7 +58,8 @@ class VGG(ImageClassifier):
             layers.append(POOLS[pool](2, stride=2, ceil_mode=small))
             ends.append(len(layers))
         self.features = nn.Sequential(*layers)
-        self.stages = list(pairwise(ends))
+        if activation_checkpointing:
+            checkpoint_stages(self.features, ends)
         size, width = (1, 512) if small else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(size)
         self.classifier = nn.Sequential(
@@ -80,11 +80,8 @@ class VGG(ImageClassifier):
                 nn.init.normal_(layer.weight, std=0.01)
             if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        self.run = block_runner(activation_checkpointing)
         self.initialize(published=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        for start, end in self.stages:
-            x = self.run(self.features[start:end], x)
-        return self.classifier(self.avgpool(x).flatten(1))
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
