@@ -12,16 +12,16 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import ProgressBar, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_only
 
 import project
 from project import callbacks, figures
 from project.arguments import FOLDER_COMMANDS, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO, newest_good
-from project.cluster import bound_waiting, cluster_plugins
+from project.cluster import bound_waiting, cluster_plugins, refuse_forked_processes
 from project.data import ImageDataModule
-from project.data.base import end_workers
+from project.data.workers import end_workers
 from project.ending import check_lost, end, is_refused_flag, original
 from project.errors import UserError
 from project.find import find
@@ -29,13 +29,13 @@ from project.loggers import MetricsCSV, WandB, resolve_mode
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
 from project.parse_errors import one_line
-from project.parser import ParserCLI
+from project.parser import ParserCLI, refuse_unreadable
 from project.predict import find_images, write_predictions
 from project.preflight import preflight
 from project.run import new_run, record_outcome
 from project.startup import quieten, spare_driver_calls
 from project.study import run_folder_command
-from project.summary import print_summary
+from project.summary import limit_reached, print_summary, refuse_nothing_to_train
 
 # Arguments that say what to do with a run, and are no part of its config.
 NOT_OF_A_RUN = ("config", "run", "checkpoint", "images", "format", "output", "find", "input_shape", "num_classes")
@@ -79,6 +79,7 @@ class CLI(ParserCLI):
     # ---------------------------------------------------------------- construction
 
     def before_instantiate_classes(self) -> None:
+        callbacks.refuse_xla_profiler(self.settings.trainer.profiler)
         data, model = self.settings.data.init_args, self.settings.model.init_args
         # Absolute, so that the run can be used from any folder.
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
@@ -109,27 +110,33 @@ class CLI(ParserCLI):
                 config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
         if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
-        observers = [self.start, *self.observers]
+        observers, theirs = [self.start, *self.observers], config["callbacks"] or []
+        if config["barebones"]:
+            raise UserError(
+                "--trainer.barebones true has no loggers and checkpoints, which a run is made of: leave it out"
+            )
         if command == "test":
             self.ledger = callbacks.Ledger(self.run, self.checkpoint)
             observers.append(self.ledger)
         if not settings.find:
             observers += [kind(self.run) for kind in (callbacks.Figures, callbacks.Learned, callbacks.Predictions)]
         if config["enable_progress_bar"] is not False:
-            observers.append(callbacks.ProgressBar())
+            observers += [] if any(isinstance(c, ProgressBar) for c in theirs) else [callbacks.ProgressBar()]
         if command != "fit":
             config["enable_checkpointing"] = False
             # The weights of a checkpoint are averaged already.
-            config["callbacks"] = [c for c in config["callbacks"] or [] if not isinstance(c, WeightAveraging)]
+            config["callbacks"] = [c for c in theirs if not isinstance(c, WeightAveraging)]
         elif not settings.find:
-            observers.append(callbacks.Record(self.run, self.saved_config()))
+            self.resume = callbacks.Resume(self.run)
+            observers += [callbacks.Record(self.run, self.saved_config()), self.resume]
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
-            best.dirpath = str(self.run.checkpoints)
-            if not (settings.model_checkpoint.every_n_train_steps or settings.model_checkpoint.train_time_interval):
-                best.on_train_batch_end = None  # it would only find out at every step that it has nothing to do
+            best.attach(self.run)
+            callbacks.attach_others(theirs, self.run)
+            callbacks.check_callbacks([best, *theirs], self.model)
             observers += [best, callbacks.LastCheckpoint(self.run, **settings.last_checkpoint)]
         trainer = self._instantiate_trainer(config, observers)
+        refuse_forked_processes(trainer)
         bound_waiting(trainer)
         return trainer
 
@@ -142,6 +149,7 @@ class CLI(ParserCLI):
         """Everything that a later command on the run needs to build the same again."""
         config = self.full_config()
         config["data"]["init_args"] |= self.datamodule.found
+        refuse_unreadable(config, self._parser(self.subcommand))
         return config
 
     # ---------------------------------------------------------------- commands
@@ -150,6 +158,7 @@ class CLI(ParserCLI):
         if self.settings.find:
             print_summary(self.run, self.trainer, find(self.settings.find, self.run, self.trainer, model, datamodule))
             return
+        refuse_nothing_to_train(self.trainer)
         best, resume = self.run.checkpoint("best"), newest_good(self.run.to_resume)
         callbacks.skip_empty_hooks(self.trainer, model)
         start = time.monotonic()
@@ -157,7 +166,8 @@ class CLI(ParserCLI):
         steps = self.trainer.global_step
         trained = f"{self.trainer.current_epoch} epochs, {steps} steps"
         if resume and steps == model.loaded_step:
-            rows = {"trained": f"{trained} before: complete, so nothing was done (raise --trainer.max_epochs)"}
+            limit = limit_reached(self.trainer, self.resume.stopped_early)
+            rows = {"trained": f"{trained} before: complete, so nothing was done ({limit})"}
         else:
             rows = {"trained": f"{trained}, {time.monotonic() - start:.1f} s"}
         if best.exists() and not self.trainer.fast_dev_run:

@@ -8,7 +8,9 @@ from typing import Any
 import lightning as L
 from lightning.fabric.plugins.collectives.torch_collective import default_pg_timeout
 from lightning.pytorch.plugins.environments import SLURMEnvironment
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 
+from project.errors import UserError
 from project.run import launcher
 
 TIMEOUT = timedelta(minutes=10)  # for which a process waits for another
@@ -33,3 +35,12 @@ def bound_waiting(trainer: L.Trainer) -> None:
     strategy: Any = trainer.strategy
     if getattr(strategy, "_timeout", None) == default_pg_timeout:
         strategy._timeout = TIMEOUT
+
+
+def refuse_forked_processes(trainer: L.Trainer) -> None:
+    """Raise UserError for ddp_spawn, ddp_fork and ddp_notebook, whose processes hand back weights and nothing else."""
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise UserError(
+            "this --trainer.strategy starts processes that hand back weights alone, so that the run would have no end: "
+            "use --trainer.strategy ddp, which starts as many"
+        )

@@ -53,10 +53,6 @@ def find_lr(trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule) -
 
     A schedule scales it, as it does any configured rate.
     """
-    # The model sets the rate of each step itself: let it set the one that the finder notes.
-    model.lr_factor = lambda step: (  # type: ignore[method-assign]
-        trainer.lr_scheduler_configs[0].scheduler.lr[0] / model.groups[0][1]["lr"]
-    )
     model.log_window = lambda last_step: model.window.clear()  # type: ignore[method-assign]  # losses may diverge
     finder = Tuner(trainer).lr_find(model, datamodule=data, num_training=STEPS["lr"], update_attr=False)
     assert finder is not None  # which it is in fast_dev_run alone

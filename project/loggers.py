@@ -49,6 +49,10 @@ class MetricsCSV(Logger):
     def version(self) -> str:
         return self.path.parent.name
 
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)  # profilers write their traces there
+
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The config has a file of its own."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from project.errors import UserError
 
@@ -66,6 +67,35 @@ def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
                 and not (group["foreach"] or group["differentiable"])
             ):
                 group["fused"] = True
+
+
+class ProgressLR(LRScheduler):
+    """Multiplies each group's configured learning rate by a factor that depends on the optimiser step alone.
+
+    Groups that were added later, such as BackboneFinetuning's, keep the rate of who added them.
+
+    Args:
+        optimizer: Whose groups' rates are the configured ones.
+        factor: Gives the factor at an optimiser step, counted from 0.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, factor: Callable[[int], float]) -> None:
+        self.factor = factor
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        factor = self.factor(self.last_epoch)
+        rates = [rate * factor for rate in self.base_lrs]
+        return rates + [group["lr"] for group in self.optimizer.param_groups[len(rates) :]]
+
+    def go_to(self, step: int, rates: list[Any]) -> None:
+        """Set the rates of a step, from the configured ones, which a checkpoint may know otherwise."""
+        self.base_lrs, self.last_epoch = rates, step
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last_epoch": self.last_epoch, "_step_count": self._step_count}
 
 
 class Uncopied:

@@ -1,14 +1,26 @@
 """The keys of the command line and of configs, on LightningCLI's parser."""
 
+import re
+from argparse import ArgumentError
+from copy import deepcopy
+from enum import Enum
 from typing import Any
 
-from lightning.pytorch.callbacks import ModelCheckpoint
+import torch
+import yaml
+from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
 
 from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS
-from project.callbacks import LastCheckpoint
+from project.callbacks import BestCheckpoint, LastCheckpoint
+from project.errors import UserError
 from project.loggers import WandB
 from project.optim import Schedule
+from project.parse_errors import one_line
+
+# What signatures of Lightning have as defaults, and a config must be able to hold.
+register_type(torch.device, str)
+yaml.SafeDumper.add_multi_representer(Enum, lambda dumper, member: dumper.represent_data(member.value))
 
 
 class ParserCLI(LightningCLI):
@@ -43,9 +55,7 @@ class ParserCLI(LightningCLI):
             parser.link_arguments(key, f"model.init_args.{key}")
         for fact in ("num_classes", "input_shape"):
             parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")
-        parser.add_lightning_class_args(ModelCheckpoint, "model_checkpoint")
-        best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
-        parser.set_defaults({f"model_checkpoint.{key}": value for key, value in best.items()})
+        parser.add_lightning_class_args(BestCheckpoint, "model_checkpoint")
         for kind, key in ((LastCheckpoint, "last_checkpoint"), (WandB, "wandb")):
             parser.add_class_arguments(kind, key, skip={"run"}, instantiate=False)
 
@@ -56,3 +66,15 @@ class ParserCLI(LightningCLI):
     def settings(self) -> Any:
         """The parsed config of the command at hand."""
         return self.config[self.config.subcommand]
+
+
+def refuse_unreadable(config: dict[str, Any], parser: LightningArgumentParser) -> None:
+    """Raise UserError if a config that is about to be written could not be read back for the next command."""
+    lost = re.search(r"Unable to serialize instance ([^'\"\n]+)", yaml.safe_dump(config))
+    try:
+        parser.parse_object(deepcopy(config))  # which it changes
+        reason = f"it has {lost[1]}, which YAML cannot hold" if lost else ""
+    except ArgumentError as error:
+        reason = one_line(error)
+    if reason:
+        raise UserError(f"no later command could read this run's config ({reason}): give a value of text and numbers")

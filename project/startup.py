@@ -18,6 +18,8 @@ def quieten() -> None:
     # Lightning 2.6 calls what jsonargparse 4.49 and PyTorch 2.15 have deprecated.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     warnings.filterwarnings("ignore", "`isinstance\\(treespec, LeafSpec\\)` is deprecated")
+    # A config with such a value is refused before it is written.
+    warnings.filterwarnings("ignore", "\\s*Unable to serialize instance")
     # Evaluation has no use for the state of the callbacks that chose the checkpoint.
     warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`, callbacks used to create")
     # A run that goes on writes to the folder that it wrote to before.

@@ -1,7 +1,9 @@
-"""What is said at the end of a command."""
+"""What ends a training, and what is said at the end of a command."""
 
 import lightning as L
+from lightning.pytorch.callbacks import Timer
 
+from project.errors import UserError
 from project.loggers import WandB
 from project.run import Run, shown
 
@@ -25,3 +27,22 @@ def print_summary(run: Run, trainer: L.Trainer, rows: dict[str, str], then: str 
     terminal = Console()
     # Into a file there is no width to keep to, and a path on one line can be copied.
     (terminal if terminal.is_terminal else Console(width=240)).print(table)
+
+
+def limit_reached(trainer: L.Trainer, stopped_early: bool) -> str:
+    """Which limit ended a run that is complete, and what to change for it to go on."""
+    if stopped_early:
+        return "EarlyStopping has ended it: raise its patience, or leave it out"
+    if -1 < trainer.max_steps <= trainer.global_step:
+        return "raise --trainer.max_steps"
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    if any((remaining := timer.time_remaining()) is not None and remaining <= 0 for timer in timers):
+        return "raise --trainer.max_time"
+    return "raise --trainer.max_epochs"
+
+
+def refuse_nothing_to_train(trainer: L.Trainer) -> None:
+    """Raise UserError if a limit lets no batch be trained."""
+    for name in ("limit_train_batches", "max_epochs", "max_steps"):
+        if getattr(trainer, name) == 0:
+            raise UserError(f"--trainer.{name} 0 trains nothing: give more, or use validate, which only evaluates")

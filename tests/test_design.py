@@ -38,7 +38,9 @@ ALLOWED = {
     "data.crops": {"data.augment", "data.images"},
     "data.gpu": {"data.crops", "data.images"},
     "data.prepared": {"data.folders", "data.images"},
-    "data.base": {"data.augment", "data.images", "data.mix", "data.sampling", "seeds"},
+    "data.targets": set(),
+    "data.workers": set(),
+    "data.base": {"data.augment", "data.images", "data.mix", "data.sampling", "data.targets", "data.workers", "seeds"},
     "data.download": {"data.base"},
     "data": {"data"},
     "startup": set(),
@@ -48,7 +50,8 @@ ALLOWED = {
     "models.window": set(),
     "models.weights": {"checkpoint"},
     "models.network": {"models.weights"},
-    "models.base": {"optim", "losses", "seeds", "models.checks", "models.network", "models.window"},
+    "models.optimized": {"models.network", "optim"},
+    "models.base": {"optim", "losses", "seeds", "models.checks", "models.optimized", "models.window"},
     "models": {"models"},
 }
 

@@ -76,7 +76,7 @@ def test_training_loss_has_label_smoothing_and_l1() -> None:
 @pytest.mark.parametrize("name", ["LBFGS", "SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "NAdam", "Rprop"])
 def test_any_optimizer_is_configured(name: str) -> None:
     model = MLP(optimizer=getattr(torch.optim, name), **SHAPE)
-    optimizer = model.configure_optimizers()
+    optimizer = model.build_optimizer()
     assert sum(p.numel() for g in optimizer.param_groups for p in g["params"]) == sum(
         p.numel() for p in model.parameters()
     )
@@ -84,7 +84,7 @@ def test_any_optimizer_is_configured(name: str) -> None:
 
 def test_weight_decay_skips_biases_and_norms() -> None:
     model = LeNet(batch_norm=True, optimizer=lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5), **SHAPE)
-    decayed, others = model.configure_optimizers().param_groups
+    decayed, others = model.build_optimizer().param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
     names = {id(p): name for name, p in model.named_parameters()}
     assert {names[id(p)] for p in decayed["params"]} == {

@@ -141,7 +141,7 @@ def test_frozen_trunk_keeps_weights_and_statistics(fit: Fit, resnet18: nn.Module
     before = ResNet(weights="DEFAULT", num_classes=10, input_shape=(1, 28, 28)).state_dict()
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"fc.weight", "fc.bias"}
-    assert [g["params"] for g in model.configure_optimizers().param_groups] == [[model.fc.weight], [model.fc.bias]]
+    assert [g["params"] for g in model.build_optimizer().param_groups] == [[model.fc.weight], [model.fc.bias]]
 
 
 def test_a_trunk_is_unfrozen_in_a_run_that_goes_on(

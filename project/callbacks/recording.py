@@ -33,6 +33,7 @@ class Record(L.Callback):
 
     def __init__(self, run: Run, config: dict[str, Any]) -> None:
         self.run, self.config = run, config
+        self.environment: dict[str, Any] = {}  # from the beginning of the fit on
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -46,14 +47,6 @@ class Record(L.Callback):
                 logger.log_hyperparams({**self.config, "parameters": parameters, "git": self.environment["git"]})
                 if logger.watched:
                     logger.watch(pl_module, log=logger.watched, log_freq=trainer.log_every_n_steps, log_graph=False)
-
-    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        pl_module.drop_foreign_optimizer_state(checkpoint)
-        for state in checkpoint["callbacks"].values():
-            if old := state.get("dirpath"):  # where the folder was moved or copied, the run still knows its best
-                new = str(self.run.checkpoints)
-                state |= {key: value.replace(old, new) for key, value in state.items() if isinstance(value, str)}
-                state["best_k_models"] = {k.replace(old, new): v for k, v in state["best_k_models"].items()}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for logger in trainer.loggers:
@@ -71,7 +64,7 @@ class Record(L.Callback):
 
     def record_seconds(self, trainer: L.Trainer) -> None:
         """Note how long this training has taken so far; what a kill cuts off since the last checkpoint is not known."""
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and self.environment:
             self.environment["seconds"] = round(time.monotonic() - self.began, 2)
             write_atomically(self.run.environment, json.dumps(self.environment, indent=2))
 

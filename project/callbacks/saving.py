@@ -107,7 +107,7 @@ class LastCheckpoint(Checkpoint):
                 self.save(trainer)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.ask(trainer, now=True)
             self.validation_began = time.monotonic()
             if self.signum or self.long_validation:
@@ -115,13 +115,13 @@ class LastCheckpoint(Checkpoint):
                 self.save(trainer)
 
     def on_validation_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.ask(trainer)
             if self.signum and self.validates_next:
                 raise Interrupted(self.run, self.signum)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.validates_next = False
             self.validation = time.monotonic() - self.validation_began
 

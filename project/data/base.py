@@ -1,9 +1,7 @@
 """`ImageDataModule`: splits, loaders, and the work on the device, for any set of labelled images."""
 
 import logging
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +25,8 @@ from project.data.sampling import (
     stratified_fold,
     stratified_split,
 )
+from project.data.targets import check_classes
+from project.data.workers import ignore_signals
 from project.errors import UserError
 from project.seeds import derive_seed
 
@@ -36,21 +36,6 @@ log = logging.getLogger(__name__)
 def identity(batch: Any) -> Any:
     """Collate function of datasets whose ``__getitems__`` gives a ready batch."""
     return batch
-
-
-def ignore_signals(worker: int) -> None:
-    """A terminal's Ctrl-C and a cluster's signals reach every process; the main one saves, for which workers live."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(signum, signal.SIG_IGN)
-
-
-def end_workers() -> None:
-    """End the workers of loaders that were left in the middle: Python would wait for them at its exit."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler takes their end for a failure
-    for child in multiprocessing.active_children():
-        child.kill()
-        child.join()
-    signal.signal(signal.SIGCHLD, before)
 
 
 class ImageDataModule(L.LightningDataModule):
@@ -124,6 +109,7 @@ class ImageDataModule(L.LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage in ("fit", "validate") and not hasattr(self, "train_set"):
             self.train_set = self.load(train=True)
+            check_classes(self.train_set.y, self.num_classes, type(self).__name__)
             self.train_indices, self.val_indices = self.split(self.train_set.y)
         if stage == "test":
             self.test_set = self.load(train=False)

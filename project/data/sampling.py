@@ -129,7 +129,8 @@ class TrainBatches(Sampler):
     ) -> None:
         self.indices, self.part, self.seed = indices, batch_size // accumulate, seed
         self.rank, self.world_size, self.accumulate, self.size = rank, world_size, accumulate, size
-        self.epoch = self.start = 0
+        self.epoch = 0
+        self.start = 0  # samples of the epoch that were drawn before, when a run goes on in its middle
 
     @property
     def sampler(self) -> "TrainBatches":
@@ -140,7 +141,11 @@ class TrainBatches(Sampler):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.indices) // (self.part * self.accumulate) * self.accumulate
+        return self.batches_of(len(self.indices))
+
+    def batches_of(self, samples: int) -> int:
+        """Parts of the complete global batches that so many samples make."""
+        return max(samples, 0) // (self.part * self.accumulate) * self.accumulate
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
@@ -148,9 +153,10 @@ class TrainBatches(Sampler):
         if self.size:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             order = torch.stack([order, seeds, torch.full_like(order, self.size(self.epoch))], 1)
-        shape = (len(self), self.world_size, self.part // self.world_size, *order.shape[1:])
-        batches = order[: len(self) * self.part].view(shape)
-        return iter(batches[self.start :, self.rank].unbind())
+        count = self.batches_of(len(order) - self.start)
+        shape = (count, self.world_size, self.part // self.world_size, *order.shape[1:])
+        batches = order[self.start : self.start + count * self.part].view(shape)
+        return iter(batches[:, self.rank].unbind())
 
 
 class EvalBatches(Sampler):
@@ -189,7 +195,7 @@ class TrainLoader(DataLoader):
 
     batch_sampler: Any  # a TrainBatches
     dataset: Any
-    delivered = 0  # batches of an epoch
+    delivered = 0  # samples of an epoch, to all processes
     saved_epoch = -1  # of a checkpoint; Lightning may end an epoch early, and then the next begins at its beginning
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
@@ -198,11 +204,14 @@ class TrainLoader(DataLoader):
         direct = not self.num_workers and not self.pin_memory  # then a DataLoader only adds to each step
         batches = map(self.dataset.__getitems__, self.batch_sampler) if direct else super().__iter__()
         for batch in batches:
-            self.delivered += 1
+            self.delivered += self.batch_sampler.part
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.batch_sampler.epoch, "delivered": self.delivered}
+        batches = self.batch_sampler
+        return {"epoch": batches.epoch, "samples": self.delivered, "batch_size": batches.part * batches.accumulate}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        self.saved_epoch, self.delivered = state["epoch"], state["delivered"]
+        self.saved_epoch = state["epoch"]
+        # Earlier versions counted batches.
+        self.delivered = state.get("samples", state.get("delivered", 0) * self.batch_sampler.part)

@@ -93,8 +93,8 @@ class Airbench(ImageClassifier):
         if self.current_epoch == batch_idx == 0 and not self.weights:
             self.whiten.weight.data.copy_(self.trainer.strategy.broadcast(whitening(batch[0]).cpu()))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = super().configure_optimizers()
+    def build_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = super().build_optimizer()
         if len(optimizer.param_groups) == 1:
             name = type(optimizer).__name__
             raise UserError(f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD")
@@ -102,9 +102,8 @@ class Airbench(ImageClassifier):
         bias = self.whiten.get_parameter("bias")  # of no norm: it trains as matrices do
         others["params"] += [p for p in biases["params"] if p is bias]
         biases["params"] = [p for p in biases["params"] if p is not bias]
-        for group in (self.hyperparameters[1], biases):
-            group["lr"] *= self.bias_lr
-            group["weight_decay"] = others.get("weight_decay", 0.0) / self.bias_lr
+        biases["lr"] *= self.bias_lr
+        biases["weight_decay"] = others.get("weight_decay", 0.0) / self.bias_lr
         return optimizer
 
     def on_after_backward(self) -> None:

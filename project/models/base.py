@@ -2,7 +2,6 @@
 
 import inspect
 import logging
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -13,16 +12,24 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from project.errors import UserError
 from project.losses import CRITERIA, Criterion, l1_norm
-from project.models.checks import Diverged, check_finite, check_fits, check_precision, check_state_finite
-from project.models.network import Network
+from project.models.checks import (
+    Diverged,
+    check_finite,
+    check_fits,
+    check_precision,
+    check_state_finite,
+    check_targets,
+    refuse_single_sample,
+)
+from project.models.optimized import OptimizedNetwork
 from project.models.window import Window, gather_window, share_of_window
-from project.optim import Constant, Schedule, Uncopied, make_optimizer, use_fused_kernels
+from project.optim import Constant, Schedule
 from project.seeds import derive_seed, seed_device
 
 log = logging.getLogger(__name__)
 
 
-class ImageClassifier(Network):
+class ImageClassifier(OptimizedNetwork):
     """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
 
     Its constructor ends with `initialize`, and `head_names` names the layers that depend on the number of classes. The
@@ -61,7 +68,7 @@ class ImageClassifier(Network):
         channels_last: bool = False,
         flip_average: bool = False,
     ) -> None:
-        super().__init__(num_classes, input_shape, weights, freeze)
+        super().__init__(num_classes, input_shape, weights, freeze, optimizer, lr_schedule)
         if not 0 <= label_smoothing < 1 or l1 < 0:
             raise UserError(f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative")
         # Plain values only: a checkpoint must load with weights_only=True.
@@ -69,7 +76,6 @@ class ImageClassifier(Network):
         for name in self.hparams:
             if name.startswith("dropout") and not 0 <= self.hparams[name] <= 1:
                 raise UserError(f"{name} is {self.hparams[name]}, but it is a probability: give a number from 0 to 1")
-        self.make_optimizer, self.lr_schedule = Uncopied(optimizer), lr_schedule
         self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
         self.compile_loss, self.channels_last, self.flip_average = compile, channels_last, flip_average
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
@@ -80,6 +86,11 @@ class ImageClassifier(Network):
         self.window: Window = []  # loss and hits of each batch since they were last logged
         self.loaded_window: Any = None
         self.latest: dict[str, float] = {}  # what was logged then
+
+    @property
+    def metric_names(self) -> list[str]:
+        """What `fit` logs, and callbacks can monitor."""
+        return ["train/loss", "train/acc", *(f"val/{name}" for name in self.eval_metrics)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the running hook under this name thirty times a step, and nn.Module would look each time
@@ -123,47 +134,29 @@ class ImageClassifier(Network):
 
     # ---------------------------------------------------------------- training
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = make_optimizer(self.make_optimizer, list(self.parameters()))
-        use_fused_kernels(optimizer)
-        self.hyperparameters = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-        return optimizer
-
     def on_train_start(self) -> None:
-        # A checkpoint restores the hyperparameters that it was saved with, but what is configured now wins.
-        # Groups beyond those belong to a callback that added them, such as BackboneFinetuning.
-        self.groups = list(zip(self.trainer.optimizers[0].param_groups, self.hyperparameters, strict=False))
-        for group, configured in self.groups:
-            group.update(configured)
-        # BackboneFinetuning freezes the trunk again in a run that goes on after it was unfrozen.
-        for group in self.trainer.optimizers[0].param_groups:
-            for parameter in group["params"]:
-                parameter.requires_grad_(True)
+        super().on_train_start()
         window = share_of_window(self.loaded_window, self.global_rank, self.trainer.world_size)
         self.window = [(loss.to(self.device), hits.to(self.device)) for loss, hits in window]
-        self.num_steps = self.trainer.estimated_stepping_batches
-        if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
-            raise UserError("lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         step = self.global_step
+        if batch_idx == 0:
+            check_targets(y, self.num_classes, "a training batch")
         # What is random in the network, such as dropout, does not depend on what ran before.
         seed_device(derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank, 1), x.device)
-        factor = self.lr_factor(step)
-        for group, configured in self.groups:
-            group["lr"] = configured["lr"] * factor
-        loss, logits = self.loss(x, y)
+        try:
+            loss, logits = self.loss(x, y)
+        except ValueError as error:
+            refuse_single_sample(error, len(x))
+            raise
         hits = logits.detach().argmax(1) == (y if y.ndim == 1 else y.argmax(1))
         self.window.append((loss.detach(), hits))
         steps = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if steps and (step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_window(step)
         return loss
-
-    def lr_factor(self, step: int) -> float:
-        """The schedule in the middle of a step, so that neither a warm-up's first nor a decay's last is at zero."""
-        return self.lr_schedule((step + 0.5) / self.num_steps)
 
     # Lightning looks at the signature at every step, and finds it ready here.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
@@ -230,25 +223,14 @@ class ImageClassifier(Network):
     # ---------------------------------------------------------------- checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
         if self.window:  # a run that has diverged since the last look must not replace a good checkpoint
             check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
         check_state_finite(checkpoint["state_dict"], self.global_step)
-        checkpoint["optimizer"] = type(self.trainer.optimizers[0]).__name__
         checkpoint["window"] = gather_window(self.window)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
         self.loaded_step = checkpoint["global_step"]
         check_fits(self, checkpoint["state_dict"])
         self.loaded_window = checkpoint.get("window")
-
-    def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
-        """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""
-        optimizer = self.configure_optimizers()
-        name = type(optimizer).__name__
-        saved, ours = checkpoint["optimizer_states"][0]["param_groups"], optimizer.param_groups
-        if checkpoint["optimizer"] != name:
-            log.info(f"{name} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
-            checkpoint["optimizer_states"] = []
-        elif len(saved) == len(ours) and [len(g["params"]) for g in saved] != [len(g["params"]) for g in ours]:
-            log.info(f"{name} starts afresh: --model.freeze has changed what it trains")
-            checkpoint["optimizer_states"] = []

@@ -56,3 +56,33 @@ def check_precision(precision: str) -> None:
     """
     if precision.endswith("-true") and precision != "32-true":
         raise UserError(f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true")
+
+
+def refuse_single_sample(error: ValueError, samples: int) -> None:
+    """Raise UserError if ``error`` is that of a batch norm which was given a single sample to train on."""
+    if samples == 1 and "more than 1 value per channel" in str(error):
+        raise UserError(
+            "batch norm needs more than one sample in a batch: give --data.batch_size two or more for each device and "
+            "accumulated part, or a model without batch norm"
+        ) from None
+
+
+def check_targets(y: Tensor, num_classes: int, where: str) -> None:
+    """Refuse targets of another task than single-label classification.
+
+    Args:
+        y: Classes (N,), or class probabilities (N, num_classes), which mixup and other transforms give.
+        num_classes: Number of classes.
+        where: What they are the targets of.
+
+    Raises:
+        UserError: They are multi-hot, real values, or something else.
+    """
+    classes = y.ndim == 1 and not y.is_floating_point()
+    probabilities = y.ndim == 2 and y.is_floating_point() and bool(((y.sum(1) - 1).abs() < 1e-2).all())
+    if not classes and not probabilities:
+        raise UserError(
+            f"the targets of {where} are {str(y.dtype).removeprefix('torch.')} of shape {list(y.shape)}, but models "
+            f"learn one of {num_classes} classes a sample, int64 of shape [N]: multi-label and real targets are not "
+            "supported in this version"
+        )

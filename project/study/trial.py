@@ -47,7 +47,7 @@ class Report(L.Callback):
         self.trial.set_user_attr("run", trainer.default_root_dir)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn != "fit":
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         metrics = trainer.callback_metrics
         if self.metric not in metrics:
