@@ -17,8 +17,9 @@ from project.errors import UserError
 from project.parse_errors import one_line
 
 # Where an exception may come up, and pass through, that means a wrong flag.
-LIBRARIES = {"jsonargparse", "lightning", "torch", "typeshed_client", "yaml", *sys.stdlib_module_names} - {"__main__"}
-COMMAND_MODULES = {"__main__", "project.cli", "project.parser", "project.preflight"}
+LOGGERS = {"comet_ml", "litlogger", "mlflow", "wandb"}  # the packages of Lightning's loggers
+LIBRARIES = {"jsonargparse", "lightning", "torch", "typeshed_client", "yaml", *LOGGERS, *sys.stdlib_module_names}
+COMMAND_MODULES = {"__main__", "project.callbacks.recording", "project.cli", "project.parser", "project.preflight"}
 # What gloo and NCCL say when another process is gone or silent.
 LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
 
@@ -66,7 +67,7 @@ def modules(error: BaseException) -> list[str]:
 def is_refused_flag(error: BaseException) -> bool:
     """Whether a library itself refused what it was given, with no code of a model, dataset or callback in between."""
     names = [name for name in modules(error) if name not in COMMAND_MODULES]
-    return bool(names) and all(name.split(".")[0] in LIBRARIES for name in names)
+    return bool(names) and all(name.split(".")[0] in LIBRARIES - {"__main__"} for name in names)
 
 
 def end(error: BaseException) -> NoReturn:

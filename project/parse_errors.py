@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
 
 from project.data import ImageDataModule
 from project.data.augment import Augmentation
@@ -13,8 +14,10 @@ from project.data.mix import Mix
 from project.models import ImageClassifier
 from project.optim import Schedule
 
-BASES = (ImageClassifier, ImageDataModule, torch.optim.Optimizer, Schedule, Augmentation, Mix)
+BASES = (ImageClassifier, ImageDataModule, torch.optim.Optimizer, Schedule, Augmentation, Mix, Logger)
 KEYS = ("model", "data", "optimizer", "lr_schedule", "trainer", "model_checkpoint", "wandb", "seed_everything", "run")
+# What jsonargparse says of a logger besides what is wrong with it, because it may also be several or a bool.
+NOT_A_LOGGER = r"<class '(?:collections\.abc\.Iterable|bool)'>|valid subclass of Logger|^a (?:class path|dict) "
 
 
 def one_line(error: BaseException) -> str:
@@ -29,6 +32,8 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r" Given value type: .* Given value: ", ". Got value: ", text)
     text, _, value = text.partition(". Got value: ")
     parts = dict.fromkeys(part for part in text.split(" - ") if "NoneType" not in part)
+    if "Iterable[lightning" in raw:
+        parts = dict.fromkeys(part for part in parts if not re.search(NOT_A_LOGGER, part)) or parts
     text = " or ".join([part for part in parts if "import path" not in part] or parts)
     frames = r"""Parser key "[\w.]+":|expects a function or a callable class:|Problem with given class_path '[\w.]+':"""
     text = re.sub(rf".*(?:{frames}) ", "", text)
@@ -36,6 +41,7 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", text)
     text = re.sub(r".*Expected a dot import path string: (\w+).*", r"there is no class \1", text)
     where = ".".join(keys)
+    text = re.sub(r"the following arguments are required: (\w+)", rf"\1 has no default: give --{where}.\1", text)
     value = f", not {value}" if text.startswith("expected") and re.fullmatch(r"[^\s()]+", value) else ""
     return (f"{where}: " if where else "") + text + value + suggestion(text, raw)
 
