@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 import project
 from project import callbacks, figures
+from project.added_loggers import absolute_folders, all_loggers
 from project.arguments import FOLDER_COMMANDS, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO, newest_good
 from project.cluster import bound_waiting, cluster_plugins, refuse_forked_processes
@@ -25,7 +26,7 @@ from project.data.workers import end_workers
 from project.ending import check_lost, end, is_refused_flag, original
 from project.errors import UserError
 from project.find import find
-from project.loggers import MetricsCSV, WandB, resolve_mode
+from project.loggers import WandB
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
 from project.parse_errors import one_line
@@ -85,6 +86,7 @@ class CLI(ParserCLI):
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
         if (weights := model.get("weights")) and not is_name(weights):
             model.weights = str(Path(weights).absolute())
+        absolute_folders(self.settings.trainer.logger)
 
     def instantiate_classes(self) -> None:
         # A checkpoint that will be loaded has all weights: published ones need not be there again.
@@ -103,11 +105,7 @@ class CLI(ParserCLI):
         config["plugins"] = [*(config["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
         if settings.find:  # nothing stays of what it trains
             config |= {"logger": False, "enable_checkpointing": False}
-        if config["logger"] in (None, True):
-            config["logger"] = [MetricsCSV(self.run)] if command in ("fit", "test") else []
-            mode = resolve_mode(settings.wandb.mode) if command != "predict" else "disabled"
-            if mode != "disabled":
-                config["logger"].append(WandB(self.run, **{**settings.wandb, "mode": mode}))
+        config["logger"] = all_loggers(config["logger"], self.run, command, settings.wandb)
         if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
         observers, theirs = [self.start, *self.observers], config["callbacks"] or []

@@ -24,7 +24,7 @@ class Start(L.Callback):
 
 
 class Record(L.Callback):
-    """Writes down what a run is: its config and environment, in its folder and in W&B.
+    """Writes down what a run is: its config and environment, in its folder and in loggers.
 
     Args:
         run: Where to.
@@ -43,10 +43,9 @@ class Record(L.Callback):
         self.began = time.monotonic()
         parameters = sum(p.numel() for p in pl_module.parameters())
         for logger in trainer.loggers:
-            if isinstance(logger, WandB):
-                logger.log_hyperparams({**self.config, "parameters": parameters, "git": self.environment["git"]})
-                if logger.watched:
-                    logger.watch(pl_module, log=logger.watched, log_freq=trainer.log_every_n_steps, log_graph=False)
+            logger.log_hyperparams({**self.config, "parameters": parameters, "git": self.environment["git"]})
+            if isinstance(logger, WandB) and logger.watched:
+                logger.watch(pl_module, log=logger.watched, log_freq=trainer.log_every_n_steps, log_graph=False)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for logger in trainer.loggers:
