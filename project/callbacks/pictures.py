@@ -1,9 +1,11 @@
 """Pictures of a run's history and predictions."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loggers import CometLogger, Logger, MLFlowLogger, TensorBoardLogger
 from torch import Tensor
 
 from project import figures
@@ -12,7 +14,7 @@ from project.run import Run
 
 
 class Pictures(L.Callback):
-    """Base of what draws: pictures go to the run's folder and to W&B.
+    """Base of what draws: pictures go to the run's folder and to the loggers that take pictures.
 
     Args:
         run: Where they go.
@@ -27,13 +29,31 @@ class Pictures(L.Callback):
             return
         path = self.run.figures / f"{name}.png"
         figures.save(figure, path)
+        fitting = trainer.state.fn == "fit"
+        steps = trainer.global_step if fitting else trainer.lightning_module.loaded_step
         for logger in trainer.loggers:
-            if isinstance(logger, WandB):
-                logger.log_image(f"figures/{name}", [str(path)])
+            log_picture(logger, f"figures/{name}", path, steps - 1)  # steps are logged counting from 0
+
+
+def log_picture(logger: Logger, name: str, path: Path, step: int) -> None:
+    """Give the PNG file ``path`` to a logger in the way that it takes pictures; does nothing if it takes none."""
+    if isinstance(logger, TensorBoardLogger):
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            logger.experiment.add_image(name, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+        logger.save()  # Lightning has saved it for the last time when `fit` ended
+    elif isinstance(logger, MLFlowLogger):
+        logger.experiment.log_artifact(logger.run_id, str(path), str(Path(name).parent))
+    elif isinstance(logger, CometLogger):
+        logger.experiment.log_image(str(path), name, step=step)
+    elif hasattr(logger, "log_image"):  # as Lightning's WandbLogger has it
+        logger.log_image(name, [str(path)], step)
 
 
 class Figures(Pictures):
-    """Pictures in ``figures/`` and W&B: the history after fit; what a split looks like after `validate` or `test`.
+    """Pictures in ``figures/`` and loggers: the history after fit; what a split looks like after `validate` or `test`.
 
     Args:
         run: Where they go.
