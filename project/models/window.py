@@ -6,12 +6,20 @@ from torch import Tensor
 Window = list[tuple[Tensor, Tensor]]  # of each batch the loss, a scalar, and whether each sample was a hit (N,)
 
 
-def gather_window(window: Window) -> tuple[Tensor, Tensor] | None:
-    """Losses (W, B) and hits (W, B, N) of the B batches of a window on all W processes; None if it is empty."""
+Gathered = tuple[Tensor, Tensor, Tensor]
+
+
+def gather_window(window: Window) -> Gathered | None:
+    """Losses (W, B), numbers of hits (W, B) and of samples (W, B) of the B batches of a window on all W processes.
+
+    None if it is empty.
+    """
     if not window:
         return None
-    losses, hits = (torch.stack(part) for part in zip(*window, strict=True))
-    return gathered(losses), gathered(hits.to(torch.uint8))
+    losses = torch.stack([loss for loss, _ in window])
+    correct = torch.stack([hits.sum() for _, hits in window])
+    sizes = torch.tensor([len(hits) for _, hits in window], device=losses.device)
+    return gathered(losses), gathered(correct), gathered(sizes)
 
 
 def gathered(x: Tensor) -> Tensor:
@@ -23,11 +31,18 @@ def gathered(x: Tensor) -> Tensor:
     return torch.stack(parts).cpu()
 
 
-def share_of_window(saved: tuple[Tensor, Tensor] | None, rank: int, world_size: int) -> Window:
+def share_of_window(saved: Gathered | None, rank: int, world_size: int) -> Window:
     """The window that a process goes on with: its own, or that of all if there were more or fewer processes."""
     if saved is None:
         return []
-    losses, hits = saved[0], saved[1].bool()
+    if len(saved) == 2:  # earlier versions kept whether each sample was a hit, (W, B, N)
+        losses, hits = saved
+        saved = (losses, hits.sum(2), torch.full(hits.shape[:2], hits.shape[2]))
+    losses, correct, sizes = saved
     if len(losses) == world_size:
-        return list(zip(losses[rank], hits[rank], strict=True))
-    return list(zip(losses.mean(0), hits.transpose(0, 1).flatten(1), strict=True))
+        losses, correct, sizes = losses[rank], correct[rank], sizes[rank]
+    else:
+        losses, correct, sizes = losses.mean(0), correct.sum(0), sizes.sum(0)
+    # Which samples the hits were does not matter to their share.
+    hits_of = [torch.arange(n) < k for n, k in zip(sizes.tolist(), correct.tolist(), strict=True)]
+    return list(zip(losses, hits_of, strict=True))
