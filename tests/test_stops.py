@@ -140,3 +140,13 @@ def test_learning_rate_monitor_logs_the_rate_of_the_step(fit: Callable[..., CLI]
     for row in history:
         assert float(row["lr-AdamW/pg1"]) == pytest.approx(float(row["lr"]), rel=1e-9)
         assert float(row["lr"]) == pytest.approx(0.003 * cli.model.lr_schedule((int(row["step"]) + 0.5) / 40), rel=1e-9)
+
+
+def test_a_run_that_ended_in_mid_epoch_goes_on_in_it(fit: Callable[..., CLI]) -> None:
+    steady = ["--lr_schedule=Constant", "--trainer.max_epochs=3", "--trainer.log_every_n_steps=10"]
+    fit(*steady, "--trainer.max_steps=30", "--experiment=parts")
+    parts, whole = find_run(Path("runs/parts")), fit(*steady, "--experiment=whole")
+    go_on(parts, "--trainer.max_steps=-1")
+    assert parts.metrics.read_text() == find_run(Path("runs/whole")).metrics.read_text()
+    state = torch.load(parts.checkpoint("last"), weights_only=True)["state_dict"]
+    assert all(torch.equal(value, state[name]) for name, value in whole.model.state_dict().items())

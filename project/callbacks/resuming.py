@@ -48,6 +48,7 @@ class Resume(L.Callback):
         [state] = loop["state_dict"].get("combined_loader") or [{}]
         if "samples" not in state:
             return
+        reopen_epoch(loop, state["epoch"])
         batches = trainer.datamodule.train_batches(trainer.datamodule.batch_size)
         limit = trainer.limit_train_batches
         total = min(len(batches), limit) if isinstance(limit, int) else int(len(batches) * limit)
@@ -75,3 +76,16 @@ class Resume(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.should_stop |= self.stopped_early
+
+
+def reopen_epoch(loop: dict[str, Any], epoch: int) -> None:
+    """Let a run that ``max_steps`` or ``max_time`` ended in mid-epoch go on in it: Lightning counts it as whole.
+
+    Args:
+        loop: State of Lightning's loop over epochs.
+        epoch: That the loader was in.
+    """
+    ended, progress = loop["epoch_loop.batch_progress"]["is_last_batch"], loop["epoch_progress"]
+    if not ended and progress["current"]["processed"] == epoch + 1:
+        for counts in (progress["current"], progress["total"]):
+            counts["processed"] -= 1
