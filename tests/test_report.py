@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -79,6 +80,25 @@ def test_report_of_several_runs_escapes_and_leaves_out(run_copy: Run, finished: 
     bare = Page(hostile.folder / "report.html")
     assert "img" not in bare.tags
     assert "Environment" not in bare.texts
+
+
+def test_report_names_the_test_between_two_groups(finished: Run, tmp_path: Path) -> None:
+    folders = []
+    for group in range(2):
+        for seed in range(2):
+            folder = tmp_path / "copies" / "digits" / f"{finished.id}-{group}-{seed}"
+            run = Run(Path(shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("figures"))))
+            config = run.config.read_text().replace("seed_everything: 0", f"seed_everything: {seed}")
+            run.config.write_text(config.replace("max_epochs: 2", f"max_epochs: {2 + group}"))
+            header, *rows = run.sample_predictions("val").read_text().splitlines()
+            wrong = [re.sub(r"^(\d+,\d+,\d+),\d+", r"\1,-1", row) for row in rows[: 20 * group + 5 * seed]]
+            run.sample_predictions("val").write_text("\n".join([header, *wrong, *rows[len(wrong) :], ""]))
+            folders.append(str(folder))
+    for given, name in ((folders, "Obuchowski-Rockette test, p = "), (folders[::2], "McNemar's exact test, p = ")):
+        main(["report", *given, f"--output={tmp_path}/r.html"])
+        assert len([text for text in Page(tmp_path / "r.html").texts if name in text]) == 1
+    main(["report", *folders[1:], f"--output={tmp_path}/r.html"])
+    assert any("shows no spread over seeds" in text for text in Page(tmp_path / "r.html").texts)
 
 
 def test_looks_at_the_test_set_are_there(run_copy: Run) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from project.arguments import DEFAULT_CONFIG
 from project.cli import main
@@ -46,6 +47,34 @@ def hits(run: Run, split: str) -> list[bool]:
         return [row["true"] == row["predicted"] for row in csv.DictReader(file)]
 
 
+def analysis_of_variance(groups: list[list[list[bool]]]) -> tuple[float, float, float, float]:
+    """Difference, standard error, degrees of freedom and p of Hillis (2014), from mean squares in plain loops.
+
+    Runs lie within groups and are crossed with samples, ``groups[group][run][sample]``; as many runs in each group.
+    """
+    count, runs, samples = len(groups), len(groups[0]), len(groups[0][0])
+    of_run = [[statistics.fmean(run) for run in group] for group in groups]
+    of_group = [statistics.fmean(values) for values in of_run]
+    share = [[statistics.fmean(run[i] for run in group) for i in range(samples)] for group in groups]
+    within, interaction, crossed = [0.0, 0.0], 0.0, 0.0
+    for g in range(count):
+        for r in range(runs):
+            within[g] += samples * (of_run[g][r] - of_group[g]) ** 2 / (runs - 1)
+            for i in range(samples):
+                residual = groups[g][r][i] - of_run[g][r] - share[g][i] + of_group[g]
+                interaction += residual**2 / (count * (runs - 1) * (samples - 1))
+    for i in range(samples):  # of groups and samples
+        centre = (share[0][i] - share[1][i]) / 2 - (of_group[0] - of_group[1]) / 2
+        crossed += runs * 2 * centre**2 / (samples - 1)
+    # Mean squares of runs, of groups x samples, and of the rest, whose expectations share the rest's variance.
+    numerator = max(sum(within) / 2, interaction) + max(crossed - interaction, 0)
+    freedom = numerator**2 / (
+        sum((mean / 2) ** 2 / (runs - 1) for mean in within) + max(crossed, interaction) ** 2 / (samples - 1)
+    )
+    difference, error = of_group[0] - of_group[1], (2 * numerator / (runs * samples)) ** 0.5
+    return difference, error, freedom, 2 * float(student.sf(abs(difference) / error, freedom))
+
+
 def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [f"--csv={tmp_path}/t.csv", f"--json={tmp_path}/t.json", f"--picture={tmp_path}/t.png"]
     main(["compare", *(str(run.folder) for run in studied), *files])
@@ -64,22 +93,22 @@ def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixtu
         assert (group["looks"], group["seeds"]) == (2, [0, 1])
         assert group["seconds"] > 0
     assert [g["config"] for g in comparison["groups"]] == [{"model.hidden": [64]}, {"model.hidden": []}]
-    shares = [
-        [sum(pair) for pair in zip(*(hits(r, "test") for r in g), strict=True)] for g in (studied[:2], studied[2:])
-    ]
-    first = sum(a > b for a, b in zip(*shares, strict=True))
-    second = sum(a < b for a, b in zip(*shares, strict=True))
-    test = comparison["mcnemar"]
-    assert (test["first"], test["second"], test["samples"], test["split"]) == (first, second, 359, "test")
-    assert test["p"] == pytest.approx(binomtest(first, first + second, 0.5).pvalue)
-    assert f"p = {test['p']:.3g}" in output
+    test = comparison["test"]
+    assert (test["name"], test["samples"], test["runs"]) == ("Obuchowski-Rockette test", 359, [2, 2])
+    truth = analysis_of_variance([[hits(run, "test") for run in runs] for runs in (studied[:2], studied[2:])])
+    found = [test[key] for key in ("difference", "standard_error", "degrees_of_freedom", "p")]
+    assert found == pytest.approx(truth)
+    assert f"Obuchowski-Rockette test, p = {truth[-1]:.3g}" in output
+    assert "McNemar" not in output
     with (tmp_path / "t.csv").open() as file:
         assert [row["runs"] for row in csv.DictReader(file)] == ["2", "2"]
     with Image.open(tmp_path / "t.png") as picture:
         assert picture.size[0] > 1000
 
 
-def test_two_single_runs_are_mcnemars_test(studied: list[Run], tmp_path: Path) -> None:
+def test_two_single_runs_are_mcnemars_test(
+    studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a, b = studied[0], studied[2]
     main(
         [
@@ -93,12 +122,32 @@ def test_two_single_runs_are_mcnemars_test(studied: list[Run], tmp_path: Path) -
     )
     pairs = list(zip(hits(a, "val"), hits(b, "val"), strict=True))
     only = sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs)
-    test = json.loads((tmp_path / "t.json").read_text())["mcnemar"]
-    assert (test["first"], test["second"]) == only
+    test = json.loads((tmp_path / "t.json").read_text())["test"]
+    assert (test["name"], test["first"], test["second"]) == ("McNemar's exact test", *only)
     assert test["p"] == pytest.approx(binomtest(only[0], sum(only), 0.5).pvalue)
+    assert f"McNemar's exact test, p = {test['p']:.3g}" in capsys.readouterr().out
 
 
-def test_folds_are_one_group(fit: Callable, tmp_path: Path) -> None:
+def test_runs_that_no_test_is_right_for(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = studied[:2], studied[2:]
+    again = Run(Path(shutil.copytree(a[0].folder, tmp_path / "copies" / "digits" / f"{a[0].id}-again")))
+    twice = Run(Path(shutil.copytree(b[0].folder, tmp_path / "copies" / "digits" / f"{b[0].id}-again")))
+    for runs, reason in (
+        ([a[0], *b], "has one run, which shows no spread over seeds"),
+        ([*a, b[0]], "has one run, which shows no spread over seeds"),
+        ([a[0], again, *b], "have the same seed, so they are not independent"),
+        ([*a, b[0], twice], "have the same seed, so they are not independent"),
+    ):
+        files = [f"--json={tmp_path}/t.json", f"--picture={tmp_path}/p.png"]
+        main(["compare", *(str(run.folder) for run in runs), *files])
+        output = capsys.readouterr().out
+        assert "looks at test" in output
+        assert reason in output
+        assert reason in json.loads((tmp_path / "t.json").read_text())["test"]["reason"]
+    assert "p = " not in output
+
+
+def test_folds_are_one_group(fit: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for fold in (0, 1):
         for hidden in ("[8]", "[]"):
             args = [f"--data.fold={fold}", "--data.num_folds=2", f"--model.hidden={hidden}"]
@@ -106,14 +155,18 @@ def test_folds_are_one_group(fit: Callable, tmp_path: Path) -> None:
     main(["compare", "runs/digits", f"--json={tmp_path}/t.json"])
     comparison = json.loads((tmp_path / "t.json").read_text())
     assert [g["folds"] for g in comparison["groups"]] == [[0, 1], [0, 1]]
-    assert (comparison["mcnemar"]["split"], comparison["mcnemar"]["samples"]) == ("val", 1438)  # each sample once
+    assert comparison["test"].keys() == {"reason"}
+    assert "the runs of a cross-validation share training samples" in capsys.readouterr().out
     assert (tmp_path / "runs" / "digits" / "compare.png").exists()
 
 
 def test_what_cannot_be_compared(studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails) -> None:
     a, b = copied([studied[0], studied[2]], tmp_path)
     both = ["compare", str(a.folder), str(b.folder)]
-    b.sample_predictions("test").unlink()
+    path = b.sample_predictions("test")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert "predict different test samples" in fails(*both)
+    path.unlink()
     assert "has no predictions of the test set: python -m project test --run" in fails(*both)
     b.tests.unlink()
     assert "or compare --split val" in fails(*both)

@@ -1,7 +1,8 @@
 """Compare runs: what differs in their configs, mean and standard deviation over seeds and folds, looks at the test set.
 
-Runs that differ in seed and fold only make a group. Two groups are compared sample by sample with McNemar's exact test.
-A picture shows all histories, one above the other.
+Runs that differ in seed and fold only make a group. Two groups are compared on the same samples: one run
+against one with McNemar's exact test, several against several with the Obuchowski-Rockette test. A picture shows all
+histories, one above the other.
 """
 
 import csv
@@ -18,13 +19,13 @@ from project import figures
 from project.errors import UserError
 from project.run import shown, write_atomically
 from project.study.records import Group, collect, differences, grouped, spread
-from project.study.significance import McNemar, common_split, mcnemar
+from project.study.significance import Result, common_split, significance
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Of the command."""
     parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs, or of experiments for all their runs.")
-    parser.add_argument("--split", type=Literal["val", "test"] | None, help="Of McNemar's test; test if all have one.")
+    parser.add_argument("--split", type=Literal["val", "test"] | None, help="Samples that two groups are compared on.")
     parser.add_argument("--csv", type=Path | None, help="File for the table, a row for each group.")
     parser.add_argument("--json", type=Path | None, help="File for everything that is known of the groups.")
     parser.add_argument("--picture", type=Path | None, help="Of the histories; compare.png in the runs' common folder.")
@@ -42,12 +43,12 @@ def run(arguments: Any) -> None:
     if arguments.split and len(groups) != 2:
         raise UserError(f"--split is of the test between two groups, and here are {len(groups)}: leave it out")
     if len(groups) == 2:
-        test = mcnemar(groups[0], groups[1], arguments.split or common_split(records))
+        test = significance(groups[0], groups[1], arguments.split or common_split(records))
     described = [describe(group, changes) for group, changes in zip(groups, differences(groups), strict=True)]
     if arguments.csv:
         write_atomically(arguments.csv, as_csv(described))
     if arguments.json:
-        comparison = {"groups": described, "mcnemar": asdict(test) if test else None}
+        comparison = {"groups": described, "test": asdict(test) if test else None}
         write_atomically(arguments.json, json.dumps(comparison, indent=2))
     picture = arguments.picture or common_folder([record.run.folder for record in records]) / "compare.png"
     curves = {group.name: [record.history for record in group.records] for group in groups}
@@ -93,15 +94,9 @@ def common_folder(folders: list[Path]) -> Path:
     return next(parent for parent in folders[0].parents if all(folder.is_relative_to(parent) for folder in folders))
 
 
-def verdict(groups: list[Group], test: McNemar | None) -> str:
-    """What McNemar's test says, in words."""
-    if test is None:
-        return ""
-    a, b = (group.name for group in groups)
-    return (
-        f"of {test.samples:,} {test.split} samples {test.first:,} count for {a}, {test.second:,} for {b}: "
-        f"McNemar's exact test p = {test.p:.3g}"
-    )
+def verdict(groups: list[Group], test: Result | None) -> str:
+    """What the test between two groups says, in words; nothing if there is none."""
+    return test.in_words(groups[0].name, groups[1].name) if test else ""
 
 
 def plus_minus(value: dict[str, Any], runs: int) -> str:

@@ -18,7 +18,7 @@ from project.run import now, shown, write_atomically
 from project.study.compare import common_folder, describe, metric_names, plus_minus, verdict
 from project.study.records import Group, Record, collect, differences, grouped
 from project.study.results import PACKAGES, command, commit
-from project.study.significance import common_split, mcnemar
+from project.study.significance import common_split, significance
 
 LIMIT = 3_000_000  # bytes
 SIZES = ((1600, 82), (1200, 75), (1000, 65), (800, 55), (640, 45))  # of pictures: width in pixels, and WebP's quality
@@ -79,9 +79,9 @@ def comparison(groups: list[Group], width: int, quality: int) -> dict[str, Any]:
     said = ""
     if len(groups) == 2:
         try:
-            said = verdict(groups, mcnemar(groups[0], groups[1], common_split(records)))
+            said = verdict(groups, significance(groups[0], groups[1], common_split(records)))
         except UserError as error:
-            said = f"McNemar's test was left out: {error}"
+            said = f"no test between the two groups: {error}"
     drawn = io.BytesIO()
     figures.histories({group.name: [record.history for record in group.records] for group in groups}).savefig(drawn)
     names = metric_names({name for group in described for name in group["metrics"]})
