@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from project.text import caption, show_literally
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +30,12 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, file: Path | IO[bytes]) -> None:
     """Write a figure as PNG, making its folder, and free its memory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    if isinstance(file, Path):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    show_literally(figure)
+    figure.savefig(file)
     figure.clear()
 
 
@@ -88,7 +92,7 @@ def histories(groups: dict[str, list[list[dict[str, str]]]]) -> Figure:
                     color=color,
                     linestyle=style,
                     linewidth=2,
-                    label=f"{group} ({len(runs)})",
+                    label=f"{caption(group, 200 // min(len(groups), 4))} ({len(runs)})",
                 )
     for a, (metric, title) in zip(axes, metrics.items(), strict=True):
         a.set(title=title, xlabel="epoch")
@@ -117,8 +121,9 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> 
     image = axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.75)
     if num_classes <= 30:
-        axes.set_xticks(range(num_classes), class_names, rotation=90 if max(map(len, class_names)) > 2 else 0)
-        axes.set_yticks(range(num_classes), class_names)
+        labels = [caption(name) for name in class_names]
+        axes.set_xticks(range(num_classes), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+        axes.set_yticks(range(num_classes), labels)
         for i, j in counts.nonzero().tolist():
             color = "white" if share[i, j] > 0.5 else "black"
             axes.text(j, i, str(int(counts[i, j])), ha="center", va="center", color=color, fontsize=8)
@@ -153,7 +158,7 @@ def top5_grid(
         row, column = divmod(i, columns)
         picture, bars = axes[2 * row * columns + column], axes[(2 * row + 1) * columns + column]
         show(picture, image)
-        picture.set_title(names[i], fontsize=9)
+        picture.set_title(caption(names[i], 28), fontsize=9)
         top = probabilities[i].topk(min(5, len(class_names)))
         places = range(len(top.indices))
         true_class = None if truth is None else int(truth[i])
@@ -164,7 +169,7 @@ def top5_grid(
         )
         bars.set(xlim=(0, 1), ylim=(4.6, -0.6))
         for place, (p, k) in enumerate(zip(top.values.tolist(), top.indices.tolist(), strict=True)):
-            label = f"{class_names[k][:22]}  {p:.1%}"
+            label = f"{caption(class_names[k])}  {p:.1%}"
             bars.text(0.03, place, label, va="center", fontsize=7, color="black")
     figure.suptitle(title)
     return figure
@@ -231,7 +236,7 @@ def image_grid(images: Tensor, names: list[str], title: str, columns: int = 8) -
         a.set_axis_off()
     for a, image, name in zip(axes, images, names, strict=False):
         show(a, image)
-        a.set_title(name[:18], fontsize=8)
+        a.set_title(caption(name, 18), fontsize=8)
     figure.suptitle(title)
     return figure
 

@@ -34,6 +34,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "Found \\d+ module\\(s\\) in eval mode at the start of training")
     # The summary of a model in mixed precision counts its weights as 32 bits, which they are.
     warnings.filterwarnings("ignore", "Precision .*-mixed is not supported by the model summary")
+    # A box in the picture of a file with a name in another script says as much.
+    warnings.filterwarnings("ignore", "Glyph \\d+ .* missing from font")
     # An epoch's last steps are logged at its end, however few they are.
     warnings.filterwarnings("ignore", "The number of training batches .* is smaller than the logging interval")
 

@@ -83,7 +83,8 @@ def comparison(groups: list[Group], width: int, quality: int) -> dict[str, Any]:
         except UserError as error:
             said = f"no test between the two groups: {error}"
     drawn = io.BytesIO()
-    figures.histories({group.name: [record.history for record in group.records] for group in groups}).savefig(drawn)
+    curves = {group.name: [record.history for record in group.records] for group in groups}
+    figures.save(figures.histories(curves), drawn)
     names = metric_names({name for group in described for name in group["metrics"]})
     rows = [
         {
