@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ProgressBar, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_only
 
 import project
-from project import callbacks, figures
+from project import callbacks
 from project.added_loggers import absolute_folders, all_loggers
 from project.arguments import FOLDER_COMMANDS, TRAINER_COMMANDS, Arguments, read_arguments
 from project.checkpoint import SafeCheckpointIO, newest_good
@@ -31,7 +31,7 @@ from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
 from project.parse_errors import one_line
 from project.parser import ParserCLI, refuse_unreadable
-from project.predict import find_images, write_predictions
+from project.predict import find_images, write_results
 from project.preflight import preflight
 from project.run import new_run, record_outcome
 from project.startup import quieten, spare_driver_calls
@@ -191,16 +191,11 @@ class CLI(ParserCLI):
         print_summary(self.run, self.trainer, rows)
 
     def predict(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
-        images = datamodule.images = find_images(self.settings.images or [])
+        datamodule.images = find_images(self.settings.images or [])
         batches = self.trainer.predict(model, datamodule=datamodule, ckpt_path=str(self.checkpoint), weights_only=True)
         probabilities = torch.cat([batch.float() for batch in batches or []])
-        write_predictions(self.run.predictions, images, probabilities, datamodule.class_names)
-        title = f"{self.run.experiment}: predictions"
-        shown = images[:24]
-        pictures, captions = datamodule.reader()(shown) / 255, [path.name for path in shown]
-        figure = figures.top5_grid(pictures, probabilities[:24], None, datamodule.class_names, captions, title)
-        figures.save(figure, self.run.figures / "predictions.png")
-        rows = {"predicted": f"{len(images)} image(s) with {self.checkpoint.name}", "table": str(self.run.predictions)}
+        rows = write_results(self.run, datamodule.predict_set, probabilities, datamodule.class_names)
+        rows["predicted"] += f" with {self.checkpoint.name}"
         print_summary(self.run, self.trainer, rows)
 
     @property

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from torch.export import Dim, ExportedProgram
 from project.checkpoint import read_checkpoint
 from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
+from project.data.folders import stack
 from project.errors import UserError
 from project.figures import evenly_spaced
 from project.models import ImageClassifier
 from project.models.checks import check_fits
 from project.models.weights import weights_superseded
-from project.predict import find_images
+from project.predict import find_images, skipped
 from project.run import Run, shown
 
 BATCHES = [64, 1, *[7] * 5]  # that 100 images are checked in
@@ -76,7 +78,7 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
     data, model = built.data, built.model
     check_fits(model, checkpoint["state_dict"])
     model.load_state_dict(checkpoint["state_dict"])
-    classifier, x = Classifier(model, data), real_images(data, settings.images)
+    classifier, (x, left_out) = Classifier(model, data), real_images(data, settings.images)
     metadata = describe(run, source, checkpoint["global_step"], settings.model.class_path, data)
     path = Path(settings.output or run.folder / "export" / f"model{suffix}").absolute()
     part = writable_part(path)
@@ -91,7 +93,7 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    print_export(run, settings.format, path, len(x), difference)
+    print_export(run, settings.format, path, len(x), difference, left_out)
 
 
 def writable_part(path: Path) -> Path:
@@ -183,15 +185,20 @@ FORMATS: dict[str, tuple[str, tuple[str, ...], Callable[..., None], Callable[[Pa
 }
 
 
-def real_images(data: ImageDataModule, images: list[str] | None) -> Tensor:
-    """100 uint8 images (N, C, H, W) or fewer: the user's, or some of the validation set.
+def real_images(data: ImageDataModule, images: list[str] | None) -> tuple[Tensor, dict[str, str]]:
+    """100 uint8 images (N, C, H, W) or fewer, and a row for the summary if some were skipped.
+
+    They are the first of the user's that can be read, or some of the validation set.
 
     Raises:
-        UserError: One of the user's cannot be read, or the dataset is not there.
+        UserError: None of the user's can be read, or the dataset is not there.
     """
     count = sum(BATCHES)
     if images:
-        return data.reader()(find_images(images)[:count])
+        data.images = find_images(images)
+        data.setup("predict")
+        readable = (image for i in range(len(data.images)) if (image := data.predict_set.image(i)) is not None)
+        return stack(list(islice(readable, count))), skipped(data.predict_set)
     if isinstance(data, DownloadedDataModule):
         data.download = False  # one's own images do as well
     try:
@@ -203,7 +210,7 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> Tensor:
         raise UserError(
             f"no validation images to check the export on ({reason}): give --images files or folders, or --data.root"
         ) from None
-    return x
+    return x, {}
 
 
 def largest_difference(compute: Compute, data: ImageDataModule, model: ImageClassifier, x: Tensor) -> float:
@@ -217,7 +224,7 @@ def largest_difference(compute: Compute, data: ImageDataModule, model: ImageClas
     return float(torch.stack(worst).max())
 
 
-def print_export(run: Run, name: str, path: Path, count: int, difference: float) -> None:
+def print_export(run: Run, name: str, path: Path, count: int, difference: float, left_out: dict[str, str]) -> None:
     """Print what was written, how it was checked, and how it is loaded."""
     from rich.console import Console
     from rich.table import Table
@@ -227,6 +234,7 @@ def print_export(run: Run, name: str, path: Path, count: int, difference: float)
         "file": f"{shown(path)} ({path.stat().st_size / 1e6:,.1f} MB)",
         "format": name,
         "checked": f"{count} images in batches of 1, 7 and 64: probabilities differ by {difference:.1g} at most",
+        **left_out,
         "next": loads[name].format(shown(path)),
     }
     table = Table(show_header=False, title=f"{run.experiment}/{run.id}")

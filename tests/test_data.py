@@ -128,7 +128,7 @@ def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
     pixels = np.full((20, 30), 255, np.uint8)
     path = tmp_path / f"{mode}.tif"
     Image.fromarray(pixels).convert(mode).save(path)
-    assert torch.equal(MNIST().reader()([path]), torch.full((1, 1, 28, 28), 255, dtype=torch.uint8))
+    assert torch.equal(MNIST().decoder()(path.read_bytes()), torch.full((1, 28, 28), 255, dtype=torch.uint8))
 
 
 def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: np.ndarray) -> None:

@@ -116,7 +116,7 @@ def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
     reference = v2.Compose([v2.PILToTensor(), v2.Resize(256, antialias=True), v2.CenterCrop(224)])
     with Image.open(path) as image:
         expected = reference(image.convert("RGB"))
-    assert float((ImageNet(root=str(folders)).reader()([path])[0].float() - expected.float()).abs().mean()) < 1
+    assert float((ImageNet(root=str(folders)).decoder()(path.read_bytes()).float() - expected.float()).abs().mean()) < 1
 
 
 @pytest.mark.parametrize("scale", [1, 4])
@@ -265,7 +265,8 @@ def test_datasets_travel_to_spawned_workers(folders: Path) -> None:
     data.images = [folders / "val" / "n01" / "10.JPEG"]
     data.setup("predict")
     files = data.load(train=True)
-    files.unreadable = torch.zeros(len(files), dtype=torch.bool)  # shared memory is handed over by torch
+    for dataset in (files, data.predict_set):
+        dataset.unreadable = torch.zeros(len(dataset), dtype=torch.bool)  # shared memory is handed over by torch
     assert len(pickle.loads(pickle.dumps(files))) == 30
     assert pickle.loads(pickle.dumps(data.predict_set)).__getitems__(torch.tensor([0]))[0].shape == (1, 3, 24, 24)
 

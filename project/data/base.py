@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from project.data.augment import Augmentation
-from project.data.images import read_resized
+from project.data.folders import EncodedImages, Files
+from project.data.images import resized
 from project.data.mix import Mix
 from project.data.sampling import (
     EvalBatches,
     EvalLoader,
-    FileImages,
     TrainBatches,
     TrainLoader,
     stratified_fold,
@@ -114,7 +115,8 @@ class ImageDataModule(L.LightningDataModule):
         if stage == "test":
             self.test_set = self.load(train=False)
         if stage == "predict":
-            self.predict_set = FileImages(self.images, self.reader())
+            files = Files(Path(), np.array([os.fsencode(path) for path in self.images]))
+            self.predict_set = EncodedImages(files, torch.arange(len(files)), self.decoder(), max_unreadable=None)
 
     def split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Indices of the samples to train on and of those held out, of a training set with classes ``y`` (N,)."""
@@ -240,6 +242,6 @@ class ImageDataModule(L.LightningDataModule):
 
     # ---------------------------------------------------------------- the user's own images
 
-    def reader(self) -> Callable[[list[Path]], Tensor]:
-        """Function from files of any size to uint8 images (N, C, H, W); it raises UserError where it cannot."""
-        return partial(read_resized, shape=self.input_shape)
+    def decoder(self) -> Callable[[bytes], Tensor]:
+        """Function from an encoded image of any size to a uint8 image (C, H, W); ValueError says why it cannot."""
+        return partial(resized, shape=self.input_shape)

@@ -1,13 +1,12 @@
 """Which part of an encoded image becomes a sample."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
 from project.data.augment import Augmentation
-from project.data.images import Box, UnreadableImage, crop, decode
+from project.data.images import Box, crop, decode
 
 
 class Crops:
@@ -49,20 +48,6 @@ class Crops:
         from torchvision.transforms.v2.functional import center_crop, resize
 
         return center_crop(resize(decode(data), [self.side * 8 // 7], antialias=True), [self.side, self.side])
-
-    def centres(self, paths: list[Path]) -> Tensor:
-        """uint8 (N, 3, side, side) of files.
-
-        Raises:
-            UnreadableImage: A file cannot be read or decoded.
-        """
-        images = []
-        for path in paths:
-            try:
-                images.append(self.centre(path.read_bytes()))
-            except (OSError, ValueError) as error:
-                raise UnreadableImage(path, error) from None
-        return torch.stack(images)
 
 
 def random_box(height: int, width: int, min_area: float, draws: Sequence[Sequence[float]]) -> Box:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from project.data.images import UnreadableImage
 from project.errors import UserError
+from project.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Contents(Protocol):
         """The file's content."""
 
 
-SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm")
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -63,6 +64,21 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def images_below(folder: Path) -> tuple[list[str], list[str]]:
+    """Paths of all image files below a folder, by their suffixes, and of all other files, as `files_below` has them."""
+    found = list(files_below(str(folder)))
+    images = [path for path in found if path.lower().endswith(SUFFIXES)]
+    return images, [path for path in found if not path.lower().endswith(SUFFIXES)]
+
+
+def warn_of_others(folder: Path, others: list[str]) -> None:
+    """Say which files below a folder are no images, for they may be meant to be some."""
+    if others:
+        log.warning(
+            printable(f"ignored {len(others)} file(s) below {folder} without an image's suffix, such as {others[0]}")
+        )
+
+
 def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
     """The image files below ``folder``, one folder for each class, and their classes.
 
@@ -75,15 +91,13 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
     """
     paths, y, others = [], [], []
     for k, name in enumerate(classes):
-        found = list(files_below(str(folder / name)))
-        images = [path for path in found if path.lower().endswith(SUFFIXES)]
-        others += [path for path in found if not path.lower().endswith(SUFFIXES)]
+        images, ignored = images_below(folder / name)
+        others += ignored
         if not images:
             raise UserError(f"the class folder {folder / name} holds no image: add some, or remove the folder")
         paths += [os.fsencode(path[len(str(folder)) + 1 :]) for path in images]
         y += [k] * len(images)
-    if others:
-        log.warning(f"ignored {len(others)} file(s) below {folder} without an image's suffix, such as {others[0]}")
+    warn_of_others(folder, others)
     return np.array(paths), torch.tensor(y)
 
 
@@ -124,10 +138,11 @@ class EncodedImages(Dataset):
         files: The encoded images.
         y: int64 classes (N,).
         decode: Gives the uint8 image (C, H, W) of a file's content and of the other columns of a sample.
-        max_unreadable: Share of the N images above which it is an error that they cannot be read.
+        max_unreadable: Share of the N images above which it is an error that they cannot be read; None if that is an
+            error only where no image is left.
     """
 
-    def __init__(self, files: Contents, y: Tensor, decode: Callable[..., Tensor], max_unreadable: float) -> None:
+    def __init__(self, files: Contents, y: Tensor, decode: Callable[..., Tensor], max_unreadable: float | None) -> None:
         self.files, self.y, self.decode, self.max_unreadable = files, y, decode, max_unreadable
         self.unreadable = torch.zeros(len(files), dtype=torch.bool).share_memory_()  # by all worker processes
 
@@ -164,10 +179,18 @@ class EncodedImages(Dataset):
         except (OSError, ValueError) as reason:
             self.unreadable[index] = True
             error = UnreadableImage(self.files.path(index), reason)
+        self.check_bearable(error)
         log.warning(f"skipped: {error}")
-        if (count := int(self.unreadable.sum())) > self.max_unreadable * len(self):
+        return None
+
+    def check_bearable(self, last: UnreadableImage) -> None:
+        """Raise UserError if too many images cannot be read, the last of which an error names."""
+        count = int(self.unreadable.sum())
+        if self.max_unreadable is None:
+            if count == len(self):
+                raise UserError(f"none of {count} images can be read; the last: {last}") if count > 1 else last
+        elif count > self.max_unreadable * len(self):
             raise UserError(
                 f"{count} of {len(self)} images cannot be read, more than the share --data.max_unreadable "
-                f"{self.max_unreadable}; the last: {error}"
+                f"{self.max_unreadable}; the last: {last}"
             )
-        return None

@@ -137,8 +137,8 @@ class ImageNet(ImageDataModule):
         x = decode_on(device, x) if isinstance(x, list) else x
         return super().transfer_batch_to_device((x, y), device, dataloader_idx)
 
-    def reader(self) -> Callable[[list[Path]], Tensor]:
-        return self.crops.centres
+    def decoder(self) -> Callable[[bytes], Tensor]:
+        return self.crops.centre
 
     def train_size(self, epoch: int) -> int:
         """Height and width of the training crops of an epoch."""

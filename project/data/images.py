@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from project.errors import UserError
+from project.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,30 +24,21 @@ class UnreadableImage(UserError):
     """A file that cannot be read, or is no image; names it."""
 
     def __init__(self, path: Path, reason: object) -> None:
-        super().__init__(f"cannot decode the image {path} ({reason}): leave it out")
+        super().__init__(printable(f"cannot decode the image {path} ({reason}): leave it out"))
 
 
-def open_image(path: Path, mode: str) -> Image:
-    """The image of a file, converted to a mode of Pillow such as ``L`` or ``RGB``.
+def resized(data: bytes, shape: tuple[int, int, int]) -> Tensor:
+    """uint8 image of a shape (C, H, W): an encoded image, resized and converted to that number of channels.
 
-    Raises:
-        UnreadableImage: The file cannot be read or decoded.
-    """
-    try:
-        return pillow(path.read_bytes(), mode)
-    except (OSError, ValueError) as error:
-        raise UnreadableImage(path, error) from None
-
-
-def read_resized(paths: list[Path], shape: tuple[int, int, int]) -> Tensor:
-    """uint8 images (N, C, H, W) from files, resized to a shape (C, H, W) and converted to its channels.
+    Args:
+        data: Content of an image's file.
+        shape: Of the result.
 
     Raises:
-        UnreadableImage: A file cannot be read or decoded.
+        ValueError: The content cannot be decoded.
     """
     channels, height, width = shape
-    opened = (open_image(path, "L" if channels == 1 else "RGB") for path in paths)
-    return torch.stack([to_tensor(image.resize((width, height))) for image in opened])
+    return to_tensor(pillow(data, "L" if channels == 1 else "RGB").resize((width, height)))
 
 
 def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:

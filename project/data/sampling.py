@@ -1,7 +1,6 @@
 """Which samples make up which batch: a function of (seed, epoch, step, rank), never of what ran before."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,24 +80,6 @@ class TensorImages(Dataset):
 
     def __getitems__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.x.index_select(0, indices), self.y.index_select(0, indices)
-
-
-class FileImages(Dataset):
-    """Images read from files when they are needed, with their positions in place of classes.
-
-    Args:
-        paths: N files.
-        read: Gives the uint8 batch (M, C, H, W) of M files.
-    """
-
-    def __init__(self, paths: list[Path], read: Callable[[list[Path]], Tensor]) -> None:
-        self.paths, self.read = paths, read
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitems__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.read([self.paths[i] for i in indices.tolist()]), indices
 
 
 class TrainBatches(Sampler):
