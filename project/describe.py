@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from project.console import new_console
 from project.data import ImageDataModule
 from project.models import ImageClassifier
 from project.models.weights import weights_superseded
@@ -102,7 +103,6 @@ def layers(model: ImageClassifier, depth: int = 2) -> list[Layer]:
 
 def print_layers(model: ImageClassifier) -> None:
     """Print the table of `layers`, and the totals under it."""
-    from rich.console import Console
     from rich.table import Table
 
     *rows, total = layers(model)
@@ -118,5 +118,4 @@ def print_layers(model: ImageClassifier) -> None:
         inner = "  " * row.name.count(".") + row.name
         numbers = [f"{number:,}" if number else "" for number in (row.parameters, row.multiply_adds)]
         table.add_row(inner, row.kind, shape, *numbers)
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=120)).print(table)
+    new_console(width=120).print(table)

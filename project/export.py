@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from project.checkpoint import read_checkpoint
+from project.console import new_console
 from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
 from project.data.folders import stack
@@ -226,7 +227,6 @@ def largest_difference(compute: Compute, data: ImageDataModule, model: ImageClas
 
 def print_export(run: Run, name: str, path: Path, count: int, difference: float, left_out: dict[str, str]) -> None:
     """Print what was written, how it was checked, and how it is loaded."""
-    from rich.console import Console
     from rich.table import Table
 
     loads = {"onnx": "onnxruntime.InferenceSession({!r})", "torch_export": "torch.export.load({!r}).module()"}
@@ -240,5 +240,4 @@ def print_export(run: Run, name: str, path: Path, count: int, difference: float,
     table = Table(show_header=False, title=f"{run.experiment}/{run.id}")
     for row in rows.items():
         table.add_row(*row)
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=240)).print(table)
+    new_console().print(table)

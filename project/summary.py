@@ -3,6 +3,7 @@
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
+from project.console import new_console
 from project.errors import UserError
 from project.loggers import WandB
 from project.run import Run, shown
@@ -12,7 +13,6 @@ def print_summary(run: Run, trainer: L.Trainer, rows: dict[str, str], then: str 
     """A table of what came out, where it is, and what to type next."""
     if not trainer.is_global_zero:
         return
-    from rich.console import Console
     from rich.table import Table
 
     rows = {"run": shown(run.folder), **rows, "pictures": shown(run.figures)}
@@ -24,9 +24,7 @@ def print_summary(run: Run, trainer: L.Trainer, rows: dict[str, str], then: str 
     table = Table(show_header=False, title=f"{run.experiment}/{run.id}")
     for name, value in rows.items():
         table.add_row(name, value)
-    terminal = Console()
-    # Into a file there is no width to keep to, and a path on one line can be copied.
-    (terminal if terminal.is_terminal else Console(width=240)).print(table)
+    new_console().print(table)
 
 
 def limit_reached(trainer: L.Trainer, stopped_early: bool) -> str:

@@ -299,6 +299,13 @@ def test_moved_run_keeps_its_best(run_copy: Run) -> None:
     assert [path.name for path in sorted(run_copy.checkpoints.iterdir())] == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
 
+def test_names_are_no_markup(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    fit("--trainer.max_epochs=1", "--experiment=a[/b] [red]")
+    assert "a[/b] [red]/" in capsys.readouterr().out
+    main(["compare", "runs/a[/b] [red]"])
+    assert "a[/b] [red]" in capsys.readouterr().out
+
+
 def test_fast_dev_run(fit: Fit) -> None:
     fit("--trainer.fast_dev_run=true")
 

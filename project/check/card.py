@@ -3,6 +3,8 @@
 import time
 from typing import Literal
 
+from project.console import new_console
+
 Verdict = Literal["ok", "note", "wrong"]
 COLORS: dict[Verdict, str] = {"ok": "green", "note": "yellow", "wrong": "red"}
 
@@ -28,9 +30,8 @@ class Card:
         return [name for name, verdict, _ in self.rows if verdict == "wrong"]
 
     def print(self) -> None:
-        from rich.console import Console
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
         seconds = time.perf_counter() - self.start
         table = Table(title=f"check of {self.title}: {len(self.rows)} findings in {seconds:.1f} s", show_header=False)
@@ -38,6 +39,5 @@ class Card:
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for name, verdict, text in self.rows:
-            table.add_row(name, f"[{COLORS[verdict]}]{verdict}[/]", escape(text))
-        terminal = Console()
-        (terminal if terminal.is_terminal else Console(width=120)).print(table)
+            table.add_row(name, Text(verdict, COLORS[verdict]), text)
+        new_console(width=120).print(table)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from project import figures
+from project.console import new_console
 from project.errors import UserError
 from project.run import shown, write_atomically
 from project.study.records import Group, collect, differences, grouped, spread
@@ -112,7 +113,6 @@ def metric_names(names: Iterable[str]) -> list[str]:
 
 def print_groups(described: list[dict[str, Any]], verdict: str, picture: Path) -> None:
     """The table, with the verdict and the place of the picture under it."""
-    from rich.console import Console
     from rich.table import Table
 
     names = metric_names({name for group in described for name in group["metrics"]})
@@ -126,8 +126,7 @@ def print_groups(described: list[dict[str, Any]], verdict: str, picture: Path) -
         ]
         row = [group["group"], str(len(group["runs"])), differing, *values]
         table.add_row(*row, f"{group['seconds']:.1f}", str(group["looks"]))
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=240)
+    console = new_console()
     console.print(table)
     for line in filter(None, (verdict, f"histories: {shown(picture.absolute())}")):
         console.print(line, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ import yaml
 
 from project.arguments import read_arguments
 from project.cli import CLI
+from project.console import new_console
 from project.errors import UserError
 from project.models.checks import Diverged
 from project.run import Run, shown, write_atomically
@@ -106,7 +107,6 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
 def conclude(study: Any, sweep: Sweep, folder: Path) -> None:
     """Print the trials, the best first, and write the config of the best."""
     from optuna.trial import FixedTrial, TrialState
-    from rich.console import Console
     from rich.table import Table
 
     trials = study.get_trials()
@@ -122,8 +122,7 @@ def conclude(study: Any, sweep: Sweep, folder: Path) -> None:
         values = [f"{v:.4g}" if isinstance(v := trial.params.get(name, ""), float) else str(v) for name in varied]
         epochs, run = max(trial.intermediate_values, default=0), trial.user_attrs.get("run", "")
         table.add_row(str(trial.number), value, str(epochs), *values, shown(Path(run)) if run else "")
-    terminal = Console()
-    console = terminal if terminal.is_terminal else Console(width=240)
+    console = new_console()
     console.print(table)
     running = sum(trial.state == TrialState.RUNNING for trial in trials)
     if running:
