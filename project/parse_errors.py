@@ -2,20 +2,43 @@
 
 import inspect
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import CheckpointIO, ClusterEnvironment, LayerSync, Precision
+from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.strategies import Strategy
 
+from project.callbacks import LastCheckpoint
 from project.data import ImageDataModule
 from project.data.augment import Augmentation
 from project.data.mix import Mix
+from project.errors import UserError
+from project.loggers import WandB
 from project.models import ImageClassifier
 from project.optim import Schedule
 
-BASES = (ImageClassifier, ImageDataModule, torch.optim.Optimizer, Schedule, Augmentation, Mix, Logger)
-KEYS = ("model", "data", "optimizer", "lr_schedule", "trainer", "model_checkpoint", "wandb", "seed_everything", "run")
+# By the last part of a key, the base classes of what it takes.
+BASES: dict[str, tuple[type, ...]] = {
+    "model": (ImageClassifier,),
+    "data": (ImageDataModule,),
+    "optimizer": (torch.optim.Optimizer,),
+    "lr_schedule": (Schedule,),
+    "augment": (Augmentation,),
+    "mix": (Mix,),
+    "callbacks": (Callback,),
+    "logger": (Logger,),
+    "profiler": (Profiler,),
+    "strategy": (Strategy,),
+    "plugins": (Precision, ClusterEnvironment, CheckpointIO, LayerSync),
+}
+# Keys that have further keys below them, which are the arguments of one class.
+GROUPS = {"trainer": Trainer, "model_checkpoint": ModelCheckpoint, "last_checkpoint": LastCheckpoint, "wandb": WandB}
+KEYS = ("model", "data", "optimizer", "lr_schedule", *GROUPS, "seed_everything", "run")
 # What jsonargparse says of a logger besides what is wrong with it, because it may also be several or a bool.
 NOT_A_LOGGER = r"<class '(?:collections\.abc\.Iterable|bool)'>|valid subclass of Logger|^a (?:class path|dict) "
 
@@ -26,7 +49,13 @@ def one_line(error: BaseException) -> str:
     if "Original Traceback" in text:  # out of a DataLoader's worker, with the message last
         text = text.strip().splitlines()[-1].partition(": ")[2]
     raw = text = " ".join(text.split())
+    if isinstance(error, UserError):
+        return text
     keys = dict.fromkeys(re.findall(r'Parser key "([\w.]+)":', text))
+    where = ".".join(keys)
+    unknown = re.search(r"Expected a dot import path string: (\w+)", text)
+    if unknown and classes(where):  # whatever else the key takes
+        return f"{where}: there is no class {unknown[1]}" + meant(unknown[1], [c.__name__ for c in classes(where)])
     if "Errors: - " in text:
         text = text.partition("Errors: - ")[2]
     text = re.sub(r" Given value type: .* Given value: ", ". Got value: ", text)
@@ -39,35 +68,44 @@ def one_line(error: BaseException) -> str:
     text = re.sub(rf".*(?:{frames}) ", "", text)
     text = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", text)
     text = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", text)
-    text = re.sub(r".*Expected a dot import path string: (\w+).*", r"there is no class \1", text)
-    where = ".".join(keys)
+    text = re.sub(r"(?<=required: ).*", lambda names: re.sub(r"\b\w+\.(?=\w)", "", names[0]), text)
     text = re.sub(r"the following arguments are required: (\w+)", rf"\1 has no default: give --{where}.\1", text)
     value = f", not {value}" if text.startswith("expected") and re.fullmatch(r"[^\s()]+", value) else ""
-    return (f"{where}: " if where else "") + text + value + suggestion(text, raw)
+    if option := re.search(r"Option '\w+' is not accepted", raw):
+        text, value = option[0] + nearest_argument(where, raw), ""
+    return (f"{where}: " if where else "") + text + value + nearest_key(text)
 
 
-def suggestion(text: str, raw: str) -> str:
-    """What may have been meant instead of an unknown class, argument or key."""
-    if name := re.match(r"there is no class (\w+)$", text):
-        return meant(name[1], [c.__name__ for base in BASES for c in subclasses(base)])
-    if key := re.search(r"does not accept option '([\w.]+)'|unrecognized arguments: --([\w.]+)", text):
-        known = [*KEYS, *(f"trainer.{name}" for name in inspect.signature(Trainer).parameters)]
-        return meant(key[1] or key[2], known)
-    option = re.search(r"Option '(\w+)' is not accepted", text)
-    class_path = re.search(r"class_path(?:=| )'([\w.]+)'", raw)
-    if option and class_path:
-        named = class_path[1].rsplit(".", 1)[-1]
-        found = [c for base in BASES for c in subclasses(base) if c.__name__ == named]
-        return f" by {named}" + meant(
-            option[1], [name for c in found for parent in c.__mro__ for name in inspect.signature(parent).parameters]
-        )
-    return ""
+def nearest_key(text: str) -> str:
+    """The key that may have been meant instead of one that does not exist."""
+    key = re.search(r"(?:does not accept option '|unrecognized arguments: --)(?:(\w+)\.)?([\w.]+)", text)
+    if not key:
+        return ""
+    if key[1] in GROUPS:
+        return meant(key[2], list(inspect.signature(GROUPS[key[1]]).parameters), f"{key[1]}.")
+    return meant(key[1] or key[2], KEYS)
 
 
-def meant(word: str, known: list[str]) -> str:
-    """The known name nearest to ``word``, as a question; '' if none is near."""
-    close = get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+def nearest_argument(where: str, raw: str) -> str:
+    """The class at key ``where`` that lacks an argument, and which argument may have been meant."""
+    before, word, after = re.split(r"Option '(\w+)' is not accepted", raw, maxsplit=1)
+    path = r"class_path(?:=| )'[\w.]*?(\w+)'"
+    named = [*re.findall(path, before)[-1:], *re.findall(path, after)][:1]
+    parents = [parent for c in classes(where) if [c.__name__] == named for parent in c.__mro__]
+    arguments = [name for parent in parents for name in inspect.signature(parent).parameters]
+    return f" by {named[0]}" + meant(word, arguments) if named else ""
+
+
+def classes(where: str) -> list[type]:
+    """The classes that fit a key, of those that have been imported; none for a key that takes no class."""
+    return [c for base in BASES.get(where.rpartition(".")[2], ()) for c in subclasses(base)]
+
+
+def meant(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The known name nearest to ``word`` in any case, as a question; '' if none is near."""
+    names = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), names, n=1)
+    return f"; did you mean {prefix}{names[close[0]]}?" if close else ""
 
 
 def subclasses(base: type) -> list[type]:

@@ -92,6 +92,45 @@ def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
 
 
 @pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["--optimizer=Rotat"], ""),
+        (["--optimizer=MLPP"], ""),
+        (["--optimizer=sgd"], "; did you mean SGD?"),
+        (["--lr_schedule=MLPP"], ""),
+        (["--data.mix=Rotat"], ""),
+        (["--data.mix=Mixp"], "; did you mean Mixup?"),
+        (["--data.augment+=Mixu"], ""),
+        (["--data.augment+=Rotte"], "; did you mean Rotate?"),
+        (["--trainer.callbacks+=EarlyStoping"], "; did you mean EarlyStopping?"),
+        (["--trainer.logger=CSVLoger"], "; did you mean CSVLogger?"),
+        (["--trainer.logger=SGDD"], ""),
+        (["--trainer.plugins+=SlurmEnvironment"], "; did you mean SLURMEnvironment?"),
+    ],
+)
+def test_only_a_class_that_fits_the_key_is_suggested(args: list[str], hint: str, fails: Fails) -> None:
+    key, _, word = args[0].removeprefix("--").partition("=")
+    assert fails("fit", *args) == f"error: {key.removesuffix('+')}: there is no class {word}{hint}"
+
+
+@pytest.mark.parametrize(
+    ("args", "end"),
+    [
+        (["--data.augment+=Rotate", "--data.augment.degres=3"], "not accepted by Rotate; did you mean degrees?"),
+        (["--data.mix=Mixup", "--data.mix.alph=3"], "not accepted by Mixup; did you mean alpha?"),
+        (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitr=a"], "did you mean monitor?"),
+        (["--optimizer.degrees=3"], "Option 'degrees' is not accepted by AdamW"),
+        (["--wandb.tag=[a]"], "unrecognized arguments: --wandb.tag [a]; did you mean wandb.tags?"),
+        (["--model_checkpoint.monito=a"], "--model_checkpoint.monito a; did you mean model_checkpoint.monitor?"),
+        (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs 3"),
+        (["--modle=MLP"], "unrecognized arguments: --modle MLP; did you mean model?"),
+    ],
+)
+def test_only_an_argument_of_the_class_is_suggested(args: list[str], end: str, fails: Fails) -> None:
+    assert fails("fit", *args).endswith(end)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         (DIGITS.replace("hidden:", "hiden:"), "did you mean hidden?"),
