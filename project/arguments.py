@@ -10,6 +10,7 @@ import yaml
 
 from project.errors import UserError
 from project.names import difference, flag, flatten
+from project.nulls import null_for_none, refuse_nulls
 from project.run import Run, find_run
 
 TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
@@ -67,7 +68,7 @@ def read_arguments(args: list[str]) -> Arguments:
         close = get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else "the command comes first"
         raise UserError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
-    options = configs_first([(plain_name(name), value) for name, value in split_options(rest)])
+    options = configs_first([(plain_name(name), null_for_none(name, value)) for name, value in split_options(rest)])
     given = {name for name, _ in options}
     run = next((find_run(Path(value)) for name, value in reversed(options) if name == "run" and value), None)
     asks_help = any(name in given for name in ("help", "h"))
@@ -197,17 +198,19 @@ def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, st
     result: list[tuple[str, str | None]] = []
     current = dict(DEFAULT_CLASSES)
     for name, value in options:
-        chosen: dict[str, str] = {}
+        content: dict[str, Any] = {}
         if name in ("config", "c") and value:
             content = read_config(Path(value))
-            chosen = {key: class_name(content.get(key)) for key in CLASS_KEYS if class_name(content.get(key))}
             model = content.get("model")
             linked = (model.get("init_args") or {}) if isinstance(model, dict) else {}
             refuse_linked(linked, f"in {value}")
+            refuse_nulls(content, f"in {value}")
         elif name in CLASS_KEYS and value:
-            chosen = {name: named_class(value)}
+            content = flag(name, value)
+            refuse_nulls(content, f"--{name}")
         elif name.startswith("model."):
             refuse_linked([name.removeprefix("model.").removeprefix("init_args.").split(".")[0]], f"--{name}")
+        chosen = {key: new for key in CLASS_KEYS if (new := class_name(content.get(key)))}
         for key, new in chosen.items():
             if current.get(key, new) != new:
                 result.append((key, CLASS_KEYS[key]))

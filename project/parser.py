@@ -15,6 +15,7 @@ from project.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS
 from project.callbacks import BestCheckpoint, LastCheckpoint
 from project.errors import UserError
 from project.loggers import WandB
+from project.nulls import refuse_unfit_nulls
 from project.optim import Schedule
 from project.parse_errors import one_line
 
@@ -61,6 +62,7 @@ class ParserCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         self.config = parser.parse_args(args)
+        refuse_unfit_nulls(self.settings)
 
     @property
     def settings(self) -> Any:

@@ -18,6 +18,7 @@ import project
 from project.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli import CLI, main
 from project.loggers import MetricsCSV
+from project.names import flatten
 from project.run import Run, find_run
 from project.study.trial import Parsed
 from tests.conftest import QUIET
@@ -252,6 +253,18 @@ def test_flags_win_over_configs_wherever_they_stand() -> None:
     long = ["--config", str(DEFAULT_CONFIG), "--optimizer.class_path", "SGD", "--optimizer.lr=0.1"]
     optimizer = Parsed(read_arguments(["fit", *long])).full_config()["optimizer"]
     assert (optimizer["class_path"], optimizer["init_args"]["weight_decay"]) == ("torch.optim.SGD", 0)
+
+
+NULLABLE = ("model.weights", "data.augment", "data.mix", "trainer.gradient_clip_val", "trainer.profiler")
+NULLABLE += ("trainer.precision", "trainer.logger", "trainer.plugins", "trainer.callbacks", "model_checkpoint.monitor")
+
+
+@pytest.mark.parametrize("word", ["None", "null"])
+def test_none_is_null(word: str) -> None:
+    flags = [f"--{key}={word}" for key in NULLABLE] + ["--trainer.max_steps", "3", "--experiment", word]
+    config = Parsed(read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *flags])).full_config()
+    flat = flatten(config)
+    assert {key: flat[key] for key in (*NULLABLE, "experiment")} == dict.fromkeys((*NULLABLE, "experiment"))
 
 
 def test_seed_and_split(fit: Fit) -> None:
