@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,6 +50,34 @@ def merge(flat: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def separate(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Flat changes in which items that are appended to one list have keys of their own: ``key+``, ``key++``, ...
+
+    An argument of the list's items, such as ``trainer.callbacks.monitor``, belongs to the item that was appended last.
+    """
+    appended = Counter(key for change in changes for key, value in change.items() for _ in items(key, value))
+    newest: dict[str, str] = {}  # for each list the key of its last item
+    result: list[dict[str, Any]] = []
+    for change in changes:
+        result.append({})
+        for key, value in change.items():
+            if appended[key] > 1:
+                name = key.removesuffix("+")
+                for item in items(key, value):
+                    newest[name] = newest.get(name, name) + "+"
+                    result[-1] |= flatten(item, newest[name])
+            else:
+                owner = next((n for n in newest if key.startswith((f"{n}.", f"{n}+."))), None)
+                result[-1][newest[owner] + key[len(owner) :].lstrip("+") if owner else key] = value
+    return result
+
+
+def items(key: str, value: Any) -> list[Any]:
+    """What a flat key and its value append to a list, if anything."""
+    classes = isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    return (value if classes else [value]) if key.endswith("+") else []
+
+
 def difference(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, Any]]) -> str:
     """What is added to the time in a run's id: ``+mixup.2-lr.05-seed1``, or nothing if there is no difference.
 
@@ -61,7 +90,7 @@ def difference(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, An
         base = merge(base, flatten(config))
     new: dict[str, Any] = base
     order: dict[str, None] = {}
-    for change in map(flatten, changes):
+    for change in separate([flatten(change) for change in changes]):
         new, order = merge(new, change), order | dict.fromkeys(change)
     changed = {key: new[key] for key in order if key in new and (key not in base or base[key] != new[key])}
     changed = {key: value for key, value in changed.items() if not INCIDENTAL.fullmatch(key)}
@@ -74,7 +103,7 @@ def words(changed: dict[str, Any]) -> list[str]:
     strength = changed.get("data.mix.alpha") if "data.mix" in changed else None
     result = []
     for key, value in changed.items():
-        name = key.rpartition(".")[2]
+        name = re.sub(r"\++$", "+", key.rpartition(".")[2])
         if name in CHOICES and value is not None:
             result.append(word("", value) + (word("", strength) if strength and name == "mix" else ""))
         elif not (strength and key == "data.mix.alpha"):

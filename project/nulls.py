@@ -13,7 +13,6 @@ from project.names import flatten
 FILES = ("config", "c", "run", "images", "")  # options whose values are files, which may have any name
 # Classes that every run needs, and what to give in the place of null.
 NEEDED = {"optimizer": "give a class of torch.optim", "lr_schedule": "give Constant for a rate that stays as it is"}
-
 UNFIT = "cannot be null: leave it out, or give a value"
 
 

@@ -17,6 +17,8 @@ WITH = DEFAULT_CONFIG.parent / "with"
     [
         ([], ""),
         (["--optimizer.lr=0.003", "--model.batch_norm=true", "--optimizer=AdamW"], ""),  # as the file has it
+        (["--config", str(WITH / "ema.yaml")], "+emaweightaveraging"),
+        (["--config", str(WITH / "ema.yaml"), "--trainer.callbacks.decay=0.9"], "+emaweightaveraging-decay.9"),
         (["--config", str(WITH / "mixup.yaml"), "--optimizer.lr", "0.05"], "+mixup.2-lr.05"),
         (["--data.mix=Mixup", "--data.mix.alpha=.2", "--optimizer.lr=5e-2"], "+mixup.2-lr.05"),
         (["--data.mix=CutMix", "--data.mix.alpha=1"], "+cutmix1"),
@@ -37,6 +39,59 @@ WITH = DEFAULT_CONFIG.parent / "with"
 )
 def test_difference(args: list[str], said: str) -> None:
     assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).difference == said
+
+
+ADD = "--trainer.callbacks+="
+MONITOR = "--trainer.callbacks.monitor="
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([f"{ADD}EarlyStopping"], "+earlystopping"),
+        ([f"{ADD}EarlyStopping", f"{MONITOR}val/acc"], "+earlystopping-monitor_val_acc"),
+        ([f"{ADD}Lookahead", f"{ADD}EarlyStopping"], "+lookahead-earlystopping"),
+        ([f"{ADD}EarlyStopping", f"{ADD}Lookahead"], "+earlystopping-lookahead"),
+        ([f"{ADD}Lookahead", f"{ADD}Lookahead"], "+lookahead-lookahead"),
+        (
+            [f"{ADD}EarlyStopping", f"{MONITOR}a", f"{ADD}EarlyStopping", f"{MONITOR}b", f"{MONITOR}c"],
+            "+earlystopping-monitor_a-earlystopping-monitor_c",
+        ),
+        ([ADD + "{class_path: A, init_args: {x: 1}}", ADD + "B"], "+a-x1-b"),
+        ([ADD + "[{class_path: A, init_args: {x: 1}}, {class_path: B}]", "--trainer.callbacks.y=2"], "+a-x1-b-y2"),
+        (
+            ["--data.augment+=Flip", "--data.augment+=Crop", "--data.augment.padding=2"],
+            "+augment+_flip-augment+_crop-padding2",
+        ),
+        (["--trainer.logger+=A", "--trainer.logger+=B"], "+logger+_a-logger+_b"),
+        (["--trainer.plugins+=A", "--trainer.plugins+=B"], "+plugins+_a-plugins+_b"),
+        (["--model.hidden+=[64,32]", "--model.hidden+=16"], "+hidden+64x32-hidden+16"),
+        (["--wandb.tags+=a", "--wandb.tags+=b"], ""),
+    ],
+)
+def test_every_appended_item_is_named_with_its_arguments(args: list[str], said: str) -> None:
+    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).difference == said
+
+
+def test_items_of_overlays_are_named_as_flags_are(tmp_path: Path) -> None:
+    folder = tmp_path / "with"
+    folder.mkdir()
+    overlay = "trainer:\n  callbacks+:\n    - {class_path: EarlyStopping, init_args: {monitor: val/acc}}\n"
+    for name, text in (("one", overlay), ("two", overlay + "    - class_path: Lookahead\n")):
+        (folder / f"{name}.yaml").write_text(text)
+    one, two = (["--config", str(folder / f"{name}.yaml")] for name in ("one", "two"))
+    flags = [f"{ADD}EarlyStopping", f"{MONITOR}val/acc"]
+    for args, same in (
+        (two, [*flags, f"{ADD}Lookahead"]),
+        ([*one, *one], [*flags, *flags]),
+        ([*one, *one, f"{MONITOR}val/loss"], [*flags, flags[0], f"{MONITOR}val/loss"]),
+        (
+            [*one, f"{ADD}Lookahead", "--trainer.callbacks.every=7"],
+            [*flags, f"{ADD}Lookahead", "--trainer.callbacks.every=7"],
+        ),
+    ):
+        first, second = (read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *words]) for words in (args, same))
+        assert first.difference == second.difference != ""
 
 
 def test_experiment_without_a_file_is_named_by_model_and_data() -> None:
