@@ -166,6 +166,12 @@ def test_bad_config(text: str, said: str, fails: Fails) -> None:
     assert said in fails("fit", "--config", "bad.yaml")
 
 
+def test_config_in_another_encoding(fails: Fails) -> None:
+    Path("latin.yaml").write_bytes("# réseau\n".encode("latin-1") + DIGITS.encode())
+    said = fails("fit", "--config", "latin.yaml")
+    assert said == "error: the config latin.yaml is not UTF-8 (byte 0xe9 at position 3): save it as UTF-8"
+
+
 def test_config_that_is_a_pickle_is_not_executed(fails: Fails) -> None:
     Path("bad.yaml").write_text("!!python/object/apply:os.system ['touch canary']\n")
     assert "is not YAML" in fails("fit", "--config", "bad.yaml")

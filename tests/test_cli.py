@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -181,7 +183,6 @@ def test_experiment_folder_stands_for_its_newest_run(run_copy: Run) -> None:
     older = run_copy.folder.with_name("20000101-000000")
     older.mkdir()
     (older / "config.yaml").write_text("{}")
-    import os
 
     os.utime(older / "config.yaml", (0, 0))
     assert find_run(run_copy.folder.parent) == run_copy
@@ -276,6 +277,29 @@ def test_seed_and_split(fit: Fit) -> None:
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert not torch.equal(weights[0]["head.weight"], weights[2]["head.weight"])
     assert torch.equal(first.datamodule.val_indices, other.datamodule.val_indices)
+
+
+def test_utf8_in_every_locale(tmp_path: Path) -> None:
+    """Configs, runs and output are UTF-8 with a locale of ASCII, in Python's UTF-8 mode or not."""
+    root = Path(project.__file__).parent.parent
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    env.pop("PYTHONIOENCODING", None)
+
+    def run(*args: str) -> str:
+        command = [sys.executable, "-m", "project", *args]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=100, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode("utf-8")
+
+    config = tmp_path / "réseau.yaml"
+    config.write_bytes(DEFAULT_CONFIG.read_bytes() + b"wandb: {tags: [\xc3\xa9t\xc3\xa9]}\n")
+    assert "±" in config.read_text(encoding="utf-8")
+    run("fit", "--config", str(config), "--trainer.max_epochs", "1", *QUIET)
+    (folder,) = (tmp_path / "runs" / "réseau").iterdir()
+    assert yaml.safe_load((folder / "config.yaml").read_bytes())["wandb"]["tags"] == ["été"]
+    assert "│" in run("test", "--run", str(folder), *QUIET)
+    shutil.copytree(folder, folder.with_name(folder.name + "-seed1"))
+    assert "±" in run("compare", str(folder.parent))
 
 
 def test_help_is_instant_and_names_every_command() -> None:
