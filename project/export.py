@@ -116,7 +116,7 @@ def writable_part(path: Path) -> Path:
 
 def describe(run: Run, checkpoint: Path, step: int, model: str, data: ImageDataModule) -> dict[str, Any]:
     """What the file says of itself: how to use it, and what it was made of."""
-    environment = json.loads(run.environment.read_text()) if run.environment.exists() else {}
+    environment = json.loads(run.environment.read_text(encoding="utf-8")) if run.environment.exists() else {}
     facts = {
         "class_names": list(data.class_names),
         "input_shape": list(data.input_shape),

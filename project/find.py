@@ -30,7 +30,7 @@ def find(what: str, run: Run, trainer: L.Trainer, model: ImageClassifier, data: 
     trainer.check_val_every_n_epoch = sys.maxsize  # only training is looked at
     trainer.fit_loop.max_epochs = -1  # the finder counts steps
     names, points, chosen, rows = (find_lr if what == "lr" else find_batch_size)(trainer, model, data)
-    with (run.folder / "find.csv").open("w", newline="") as file:
+    with (run.folder / "find.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([names, *points])
     figure, (axes,) = figures.new_figure(7, 4)
     axes.plot(*zip(*points, strict=True), color=figures.BLUE, marker="." if what == "batch_size" else "")

@@ -38,7 +38,7 @@ class MetricsCSV(Logger):
         self.due = time.monotonic() + 10
         self.rows: list[dict[str, str]] = []
         if self.path.exists():
-            with self.path.open(newline="") as file:
+            with self.path.open(newline="", encoding="utf-8") as file:
                 self.rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
 
     @property

@@ -186,7 +186,7 @@ def git_state() -> dict[str, str] | None:
 
 def record_environment(run: Run, seed: int) -> dict[str, Any]:
     """Write environment.json; a run that goes on keeps the earlier entries under ``before``."""
-    before = json.loads(run.environment.read_text()) if run.environment.exists() else None
+    before = json.loads(run.environment.read_text(encoding="utf-8")) if run.environment.exists() else None
     history = [*before.pop("before"), before] if before else []
     environment = {**describe_environment(seed), "before": history}
     write_atomically(run.environment, json.dumps(environment, indent=2))
@@ -195,7 +195,7 @@ def record_environment(run: Run, seed: int) -> dict[str, Any]:
 
 def record_outcome(run: Run, steps: int, best: dict[str, Any]) -> None:
     """Note in environment.json how many steps were trained, and the step and validation metrics of best.ckpt."""
-    environment = json.loads(run.environment.read_text())
+    environment = json.loads(run.environment.read_text(encoding="utf-8"))
     write_atomically(run.environment, json.dumps({**environment, "steps": steps, "best": best}, indent=2))
 
 
@@ -211,8 +211,8 @@ def record_test(run: Run, checkpoint: Path, step: int, complete: bool, result: d
     """
     known = {"time": now(), "checkpoint": str(checkpoint), "step": step, "split": "test", "complete": complete}
     line = {**known, **result, "commit": (git_state() or {}).get("commit")}
-    text = run.tests.read_text() if run.tests.exists() else ""
-    with run.tests.open("a") as file:  # a line may have been cut off by a full disk
+    text = run.tests.read_text(encoding="utf-8") if run.tests.exists() else ""
+    with run.tests.open("a", encoding="utf-8") as file:  # a line may have been cut off by a full disk
         file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(line) + "\n")
     return len(text.splitlines()) + 1
 
@@ -225,7 +225,7 @@ def write_atomically(path: Path, text: str) -> None:
     """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}): give another file, or free its disk") from None

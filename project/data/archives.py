@@ -131,7 +131,7 @@ def class_words(root: Path, wnids: list[str]) -> list[str]:
     categories = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
     kaggle, known = root / "LOC_synset_mapping.txt", {}
     if kaggle.is_file():
-        lines = [line.partition(" ") for line in kaggle.read_text().splitlines()]
+        lines = [line.partition(" ") for line in kaggle.read_text(encoding="utf-8").splitlines()]
         known = {wnid: words.split(",")[0] for wnid, _, words in lines}
     elif (root / imagenet.META_FILE).is_file():
         known = {wnid: words[0] for wnid, words in imagenet.load_meta_file(root)[0].items()}

@@ -107,7 +107,7 @@ class Prepared:
     def __init__(self, folder: Path, split: str) -> None:
         self.folder = folder
         try:
-            count = json.loads((folder / f"{split}.json").read_text())["shards"]
+            count = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))["shards"]
         except FileNotFoundError:
             raise UserError(
                 f"{folder} has no prepared {split} images: make them once with python -m project prepare and the same "
@@ -147,7 +147,7 @@ class Prepared:
 def read_index(shard: Path) -> dict[str, Any]:
     """The index beside a file of images; empty if there is none."""
     path = shard.with_suffix(".json")
-    index: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return index
 
 

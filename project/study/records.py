@@ -27,14 +27,14 @@ class Record:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return json.loads(self.run.environment.read_text()) if self.run.environment.exists() else {}
+        return json.loads(self.run.environment.read_text(encoding="utf-8")) if self.run.environment.exists() else {}
 
     @cached_property
     def history(self) -> list[dict[str, str]]:
         """Rows of metrics.csv, without empty cells."""
         if not self.run.metrics.exists():
             return []
-        with self.run.metrics.open(newline="") as file:
+        with self.run.metrics.open(newline="", encoding="utf-8") as file:
             return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
 
     @cached_property
@@ -47,7 +47,7 @@ class Record:
         if not self.run.tests.exists():
             return []
         looks = []
-        for number, line in enumerate(self.run.tests.read_text().splitlines(), 1):
+        for number, line in enumerate(self.run.tests.read_text(encoding="utf-8").splitlines(), 1):
             try:
                 looks.append(json.loads(line))
             except json.JSONDecodeError:
@@ -108,7 +108,7 @@ class Record:
             raise UserError(
                 f"{folder} has no predictions of the {split} set: python -m project {command} --run {folder}"
             )
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return {int(row["index"]): row for row in csv.DictReader(file)}
 
 

@@ -51,7 +51,7 @@ def run(arguments: Any) -> None:
     records = collect(arguments.runs)
     groups = grouped(records)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("project.study").joinpath("report.html").read_text())
+    template = environment.from_string(files("project.study").joinpath("report.html").read_text(encoding="utf-8"))
     for width, quality in SIZES:
         facts = {
             "title": ", ".join(dict.fromkeys(record.run.experiment for record in records)),
@@ -140,7 +140,7 @@ def section(record: Record, width: int, quality: int) -> dict[str, Any]:
         "looks": [
             {key: look[key] for key in ("time", "test/acc", "test/loss") if key in look} for look in record.looks
         ],
-        "config": record.run.config.read_text(),
+        "config": record.run.config.read_text(encoding="utf-8"),
         "environment": rows,
         "packages": environment.get("packages", {}),
     }

@@ -101,7 +101,7 @@ def table(folder: Path) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text())
+        result = json.loads(path.read_text(encoding="utf-8"))
         accuracy = result["metrics"]["test/acc"]
         spread = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
         cells = (
@@ -129,7 +129,7 @@ def parts(readme: Path) -> tuple[str, str]:
     Raises:
         UserError: Its marks are not there.
     """
-    content = readme.read_text() if readme.exists() else ""
+    content = readme.read_text(encoding="utf-8") if readme.exists() else ""
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -120,7 +120,7 @@ def reserve(study: Any, sweep: Sweep, folder: Path, most: int) -> tuple[Any, IO[
 
 def locked(folder: Path, number: int) -> IO[str] | None:
     """The lock of a trial, which the end of its process frees however it comes; None if a process has it."""
-    file = (folder / "trials" / f"{number}.lock").open("w")
+    file = (folder / "trials" / f"{number}.lock").open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -132,6 +132,6 @@ def locked(folder: Path, number: int) -> IO[str] | None:
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Only one process at a time looks for a trial."""
-    with (folder / "study.lock").open("w") as file:
+    with (folder / "study.lock").open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
