@@ -69,7 +69,8 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", text)
     text = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", text)
     text = re.sub(r"(?<=required: ).*", lambda names: re.sub(r"\b\w+\.(?=\w)", "", names[0]), text)
-    text = re.sub(r"the following arguments are required: (\w+)", rf"\1 has no default: give --{where}.\1", text)
+    key = f"{where}." if where else ""
+    text = re.sub(r"the following arguments are required: (\w+)", rf"\1 has no default: give --{key}\1", text)
     value = f", not {value}" if text.startswith("expected") and re.fullmatch(r"[^\s()]+", value) else ""
     if option := re.search(r"Option '\w+' is not accepted", raw):
         text, value = option[0] + nearest_argument(where, raw), ""

@@ -83,7 +83,7 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--seed_everything=None"], "seed_everything: expected int"),
         (["fit", "--lr_schedule=None"], "lr_schedule (--lr_schedule) is null: give Constant"),
         (["fit", "--optimizer=null"], "optimizer (--optimizer) is null: give a class"),
-        (["fit", "--model=None", "--data=Digits"], "required: model"),
+        (["fit", "--model=None", "--data=Digits"], "model has no default: give --model"),
         (["fit", "--model.activation=null"], "model.activation cannot be null"),
         (["fit", "--model.dropout=None"], "model.dropout cannot be null"),
         (["fit", "--model.hidden", "None"], "model.hidden cannot be null"),
