@@ -27,6 +27,7 @@ from project.ending import check_lost, end, is_refused_flag, original
 from project.errors import UserError
 from project.find import find
 from project.loggers import WandB
+from project.machine import adapt, adapt_workers
 from project.models import ImageClassifier
 from project.models.weights import is_name, weights_superseded
 from project.parse_errors import one_line
@@ -108,6 +109,7 @@ class CLI(ParserCLI):
         config["logger"] = all_loggers(config["logger"], self.run, command, settings.wandb)
         if command == "predict" or settings.find:
             config |= {"devices": 1, "num_nodes": 1}  # predictions come back in order
+        adapted = adapt(config, self.model, command == "fit") if settings.adapt_to_machine else {}
         observers, theirs = [self.start, *self.observers], config["callbacks"] or []
         if config["barebones"]:
             raise UserError(
@@ -126,7 +128,7 @@ class CLI(ParserCLI):
             config["callbacks"] = [c for c in theirs if not isinstance(c, WeightAveraging)]
         elif not settings.find:
             self.resume = callbacks.Resume(self.run)
-            observers += [callbacks.Record(self.run, self.saved_config()), self.resume]
+            observers += [callbacks.Record(self.run, self.saved_config(), adapted), self.resume]
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
             best.attach(self.run)
@@ -135,6 +137,8 @@ class CLI(ParserCLI):
             observers += [best, callbacks.LastCheckpoint(self.run, **settings.last_checkpoint)]
         trainer = self._instantiate_trainer(config, observers)
         refuse_forked_processes(trainer)
+        if settings.adapt_to_machine:
+            adapted |= adapt_workers(self.datamodule, trainer.num_devices)  # Record has the same dict
         bound_waiting(trainer)
         return trainer
 

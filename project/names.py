@@ -15,7 +15,8 @@ REPEATS = {"data.fold": "fold", "seed_everything": "seed"}
 # Keys that say where and how a run is done, not what is trained.
 INCIDENTAL = re.compile(
     r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # which weights are the best
-    r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|data\.(root|download|num_workers|classes)"
+    r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|adapt_to_machine"
+    r"|data\.(root|download|num_workers|classes)"
     r"|trainer\.(accelerator|devices|num_nodes|strategy|enable_\w+|logger|log_every_n_steps|profiler|default_root_dir"
     r"|fast_dev_run|plugins|detect_anomaly)|(wandb|last_checkpoint|model_checkpoint)\b.*)(\..*)?"
 )

@@ -47,6 +47,9 @@ class ParserCLI(LightningCLI):
         parser.add_argument("--num_classes", type=int | None, help="For describe: number of classes.")
         parser.add_argument("--experiment", type=str | None, help="Name of a new run's experiment.")
         parser.add_argument("--runs_dir", type=str, default="runs", help="Where new runs go.")
+        parser.add_argument(
+            "--adapt_to_machine", type=bool, default=True, help="Do without what is slow or missing on this machine."
+        )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         kinds = {"optimizer": (OptimizerCallable, "torch.optim"), "lr_schedule": (Schedule, "project.optim")}

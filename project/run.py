@@ -184,11 +184,17 @@ def git_state() -> dict[str, str] | None:
         return None
 
 
-def record_environment(run: Run, seed: int) -> dict[str, Any]:
-    """Write environment.json; a run that goes on keeps the earlier entries under ``before``."""
+def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str, Any]:
+    """Write environment.json; a run that goes on keeps the earlier entries under ``before``.
+
+    Args:
+        run: Whose it is.
+        seed: It trains with.
+        adapted: What differs from its config on this machine.
+    """
     before = json.loads(run.environment.read_text(encoding="utf-8")) if run.environment.exists() else None
     history = [*before.pop("before"), before] if before else []
-    environment = {**describe_environment(seed), "before": history}
+    environment = {**describe_environment(seed), "adapted": adapted, "before": history}
     write_atomically(run.environment, json.dumps(environment, indent=2))
     return environment
 

@@ -191,7 +191,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             main(list(args))
         assert stop.value.code == 2
         # Lightning says the seed and we the batch before anything can be wrong.
-        said = ("Seed set to", "global batch", "W&B:", "Downloading:", "not downloaded from")
+        said = ("Seed set to", "global batch", "W&B:", "Downloading:", "not downloaded from", "adapted to")
         lines = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith(said)]
         lines = [line for line in lines if "B/s]" not in line]  # the bars of downloads
         assert len(lines) == 1, lines

@@ -56,6 +56,7 @@ ALLOWED = {
     "data.download": {"data.base"},
     "data": {"data"},
     "startup": set(),
+    "machine": {"data", "models", "run"},
     "models.layers": set(),
     "models.memory": set(),
     "models.checks": set(),

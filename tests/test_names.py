@@ -30,6 +30,7 @@ WITH = DEFAULT_CONFIG.parent / "with"
         (["--seed_everything=0"], ""),
         (["--data.num_folds=5", "--data.fold=2", "--seed_everything=1"], "+num_folds5-fold2-seed1"),
         (["--trainer.devices=8", "--trainer.strategy=ddp", "--data.root=/x", "--wandb.tags=[a]", "--runs_dir=y"], ""),
+        (["--adapt_to_machine=false"], ""),
         (["--trainer.precision=bf16-mixed", "--optimizer.lr=10"], "+precision_bf16_mixed-lr10"),
         (["--model.weights=/a/b c/x.pt"], "+weights_a_b_c_x.pt"),
         (["--data.augment=[{degrees: 3}]"], "+augment_degrees_3"),

@@ -1,7 +1,6 @@
 """AlexNet, VGG, GoogLeNet and ResNet against the published counts and torchvision's own networks."""
 
 import pickle
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import project
 from project.callbacks.learned import feature_maps, first_filters
 from project.cli import CLI
 from project.figures import tiled
+from project.machine import why_not_compiled
 from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
 from tests.conftest import DATA
 
@@ -270,7 +270,7 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.skipif(bool(why_not_compiled()), reason="torch.compile needs a C++ compiler and Python's headers")
 def test_compiled_training_equals_plain(fit: Callable[..., CLI], mnist_root: Path) -> None:
     """With everything for speed at once, through the front door; compiling reorders sums, so to rounding only."""
     arguments = ["--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1"]

@@ -29,17 +29,18 @@ class Record(L.Callback):
     Args:
         run: Where to.
         config: The full merged config.
+        adapted: What differs from it on this machine, by its keys.
     """
 
-    def __init__(self, run: Run, config: dict[str, Any]) -> None:
-        self.run, self.config = run, config
+    def __init__(self, run: Run, config: dict[str, Any], adapted: dict[str, Any]) -> None:
+        self.run, self.config, self.adapted = run, config, adapted
         self.environment: dict[str, Any] = {}  # from the beginning of the fit on
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
-        self.environment = record_environment(self.run, self.config["seed_everything"])
+        self.environment = record_environment(self.run, self.config["seed_everything"], self.adapted)
         self.began = time.monotonic()
         parameters = sum(p.numel() for p in pl_module.parameters())
         for logger in trainer.loggers:

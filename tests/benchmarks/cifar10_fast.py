@@ -158,7 +158,7 @@ def take_turn(root: str, epochs: int, seed: int, device: str, widths: list[int])
             f"--config={CONFIG}", f"--model.widths={widths}", f"--data.root={root}", f"--seed_everything={seed}",
             f"--trainer.max_epochs={epochs}", f"--trainer.check_val_every_n_epoch={epochs}",
             f"--model.compile={str(compiled).lower()}", f"--trainer.accelerator={device}", "--trainer.devices=1",
-            "--wandb.mode=offline", f"--runs_dir={folder}",
+            "--wandb.mode=offline", f"--runs_dir={folder}", "--adapt_to_machine=false",
         ]  # fmt: skip
         fit(["fit", *words], watch)
         main(["test", "--run", f"{folder}/cifar10_fast", "--wandb.mode=disabled"])

@@ -68,7 +68,7 @@ class Recipe:
             f"--data.batch_size={self.batch}", f"--model.compile={str(self.compile).lower()}",
             "--trainer.max_epochs=100000", "--trainer.limit_val_batches=1", f"--trainer.accelerator={self.device}",
             "--trainer.devices=1", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
-            f"--runs_dir={folder}", "--wandb.mode=disabled", f"--optimizer.lr={RATE}",
+            f"--runs_dir={folder}", "--wandb.mode=disabled", f"--optimizer.lr={RATE}", "--adapt_to_machine=false",
         ]  # fmt: skip
 
     def fit(self, *observers: L.Callback, real: str | None = None, flags: Iterable[str] = ()) -> None:
