@@ -8,6 +8,7 @@ from project.arguments import Arguments
 from project.check import check
 from project.describe import build, print_layers
 from project.export import export
+from project.machine import adapt, adapt_workers
 from project.models.weights import weights_superseded
 from project.prepare import prepare
 
@@ -24,12 +25,19 @@ def preflight(arguments: Arguments, settings: Any, instantiate: Callable[[], Any
         print_layers(build(settings))
     elif arguments.command == "prepare":
         with weights_superseded():  # the model is not used
-            prepare(instantiate().data)
+            data = instantiate().data
+        if settings.adapt_to_machine:
+            adapt_workers(data, devices=1)
+        prepare(data)
     elif arguments.command == "export":
         assert arguments.run is not None  # which `read_arguments` requires
         export(arguments.run, settings, instantiate)
     else:
-        built = instantiate()
+        built, trainer = instantiate(), settings.trainer
+        config = {"accelerator": trainer.accelerator, "precision": trainer.precision}
+        if settings.adapt_to_machine:
+            adapt(config, built.model, training=True)
+            adapt_workers(built.data, devices=1)
         picture = Path(settings.runs_dir) / (settings.experiment or arguments.experiment) / "check.png"
-        trainer = settings.trainer
-        check(built.data, built.model, trainer.max_epochs or 0, str(trainer.precision), picture)
+        precisions = (str(trainer.precision), str(config["precision"]))
+        check(built.data, built.model, trainer.max_epochs or 0, precisions, picture)

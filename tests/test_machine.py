@@ -212,6 +212,15 @@ def test_without_the_headers_of_python_nothing_is_compiled(monkeypatch: pytest.M
     assert "Python.h" in machine.why_not_compiled()
 
 
+@pytest.mark.usefixtures("emulating")
+def test_check_times_both_precisions(capsys: pytest.CaptureFixture[str]) -> None:
+    for flags, used in (([], "float32"), ([KEEP], "bfloat16")):
+        main(["check", "--trainer.precision=bf16-mixed", *flags])
+        [row] = [line for line in capsys.readouterr().out.splitlines() if "│ precision" in line]
+        assert "bfloat16" in row
+        assert f"fit uses {used}" in row
+
+
 def test_first_process_alone_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("project")
     level = log.level

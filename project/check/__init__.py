@@ -10,7 +10,9 @@ from project.errors import UserError
 from project.models import ImageClassifier
 
 
-def check(data: ImageDataModule, model: ImageClassifier, epochs: int, precision: str, picture: Path) -> None:
+def check(
+    data: ImageDataModule, model: ImageClassifier, epochs: int, precisions: tuple[str, str], picture: Path
+) -> None:
     """Print a card of checks on the data, the model and both together.
 
     The test set is opened, but only to compare its images with the others.
@@ -19,7 +21,7 @@ def check(data: ImageDataModule, model: ImageClassifier, epochs: int, precision:
         data: As configured; missing files are downloaded.
         model: As configured; it is left as it is.
         epochs: That a run would take, for the expected time; 0 if there is no end.
-        precision: As the Trainer's; with ``bf16`` in it the model's speed is measured so.
+        precisions: Of the Trainer: the one that the config says, and the one that `fit` would use on this machine.
         picture: Where to save a picture of augmented images.
 
     Raises:
@@ -27,7 +29,7 @@ def check(data: ImageDataModule, model: ImageClassifier, epochs: int, precision:
     """
     card = Card(f"{type(data).__name__} and {type(model).__name__}")
     check_data(card, data, picture)
-    check_model(card, data, model, epochs, "bf16" in precision)
+    check_model(card, data, model, epochs, *precisions)
     card.print()
     if wrong := card.wrong:
         raise UserError(f"check found {len(wrong)} problem(s): {', '.join(wrong)}; see the card above")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from project.check.card import Card
 from project.data import ImageDataModule
+from project.machine import HALF
 from project.models import ImageClassifier
 
 SAMPLES = 16  # that are overfitted
@@ -19,7 +20,7 @@ SECONDS = 2.0  # for overfitting, which takes a step more
 STEPS = 60  # at most
 
 
-def check_model(card: Card, data: ImageDataModule, model: ImageClassifier, epochs: int, bf16: bool) -> None:
+def check_model(card: Card, data: ImageDataModule, model: ImageClassifier, epochs: int, asked: str, used: str) -> None:
     """Add what is found about the model on this data to the card."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = copy.deepcopy(model).to(device)
@@ -35,7 +36,10 @@ def check_model(card: Card, data: ImageDataModule, model: ImageClassifier, epoch
     card.add("loss at the start", text, wrong=not start < 5 * usual, note=abs(start - usual) > 0.5 * usual)
     check_overfits(card, model, x, y)
     check_leaks(card, model, x)
-    check_speed(card, data, model, x, y, epochs, torch.autocast(device.type, torch.bfloat16, enabled=bf16))
+    if device.type == "cpu" and asked in HALF:
+        check_precision(card, model, x, y, used)
+    half = torch.float16 if used.startswith("16") and x.is_cuda else torch.bfloat16
+    check_speed(card, data, model, x, y, epochs, torch.autocast(device.type, half, enabled=used in HALF))
 
 
 def check_overfits(card: Card, model: ImageClassifier, x: Tensor, y: Tensor) -> None:
@@ -87,6 +91,20 @@ def check_leaks(card: Card, model: ImageClassifier, x: Tensor) -> None:
     )
 
 
+def check_precision(card: Card, model: ImageClassifier, x: Tensor, y: Tensor, used: str) -> None:
+    """Some CPUs only emulate bfloat16: a few images tell, which take even those a short time."""
+    x, y = x[:4], y[:4]
+    rates = {
+        name: step_rate(model, x, y, torch.autocast("cpu", torch.bfloat16, enabled=name == "bfloat16"))
+        for name in ("float32", "bfloat16")
+    }
+    ours, other = ("bfloat16", "float32") if used in HALF else ("float32", "bfloat16")
+    slow = rates[ours] < 0.8 * rates[other]
+    hint = "--trainer.precision 32-true" if ours == "bfloat16" else "--adapt_to_machine false"
+    text = ", ".join(f"{name} {rate:,.1f} images/s" for name, rate in rates.items())
+    card.add("precision", f"{text}: fit uses {ours}" + (f"; {hint} would be faster" if slow else ""), note=slow)
+
+
 def check_speed(
     card: Card,
     data: ImageDataModule,
@@ -135,7 +153,7 @@ def step_rate(
     model.train()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.0)
     times: list[float] = []
-    while sum(times) < seconds or len(times) < 2:
+    while sum(times) < seconds:
         begin = time.perf_counter()
         with cast:
             loss, _ = model.loss(x, y)
@@ -144,7 +162,8 @@ def step_rate(
         optimizer.step()
         float(loss.detach())  # waits for the device
         times.append(time.perf_counter() - begin)
-    return len(x) / sorted(times[1:])[len(times[1:]) // 2]
+    times = sorted(times[1:] or times)  # the first is a little slow, but where it took all the time, it must do
+    return len(x) / times[len(times) // 2]
 
 
 def duration(seconds: float) -> str:
