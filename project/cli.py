@@ -112,9 +112,7 @@ class CLI(ParserCLI):
         adapted = adapt(config, self.model, command == "fit") if settings.adapt_to_machine else {}
         observers, theirs = [self.start, *self.observers], config["callbacks"] or []
         if config["barebones"]:
-            raise UserError(
-                "--trainer.barebones true has no loggers and checkpoints, which a run is made of: leave it out"
-            )
+            raise UserError("--trainer.barebones true would leave out the loggers and checkpoints of the run")
         if command == "test":
             self.ledger = callbacks.Ledger(self.run, self.checkpoint)
             observers.append(self.ledger)
@@ -126,14 +124,16 @@ class CLI(ParserCLI):
             config["enable_checkpointing"] = False
             # The weights of a checkpoint are averaged already.
             config["callbacks"] = [c for c in theirs if not isinstance(c, WeightAveraging)]
-        elif not settings.find:
+        else:
+            callbacks.check_callbacks(theirs, self.model)
+        if command == "fit" and not settings.find:
             self.resume = callbacks.Resume(self.run)
             observers += [callbacks.Record(self.run, self.saved_config(), adapted), self.resume]
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
             best.attach(self.run)
             callbacks.attach_others(theirs, self.run)
-            callbacks.check_callbacks([best, *theirs], self.model)
+            callbacks.check_callbacks([best], self.model)
             observers += [best, callbacks.LastCheckpoint(self.run, **settings.last_checkpoint)]
         trainer = self._instantiate_trainer(config, observers)
         refuse_forked_processes(trainer)

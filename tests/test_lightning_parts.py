@@ -29,7 +29,7 @@ CALLBACKS: dict[str, tuple[list[str], str]] = {
     "LearningRateFinder": ([], "use fit --find lr"),
     "LearningRateMonitor": ([], WORKS),
     "ModelCheckpoint": ([], WORKS),
-    "ModelPruning": (["pruning_fn=l1_unstructured"], "YAML cannot hold"),
+    "ModelPruning": (["pruning_fn=l1_unstructured"], "by which no checkpoint can be loaded"),
     "ModelSummary": ([], WORKS),
     "OnExceptionCheckpoint": (["dirpath=elsewhere"], "would let later runs begin from its file"),
     "ProgressBar": ([], "Multiple subclasses with name ProgressBar"),
@@ -141,3 +141,24 @@ def test_barebones_is_refused(fails: Callable[..., str]) -> None:
 def test_bars_of_lightning_replace_ours(fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]) -> None:
     main([*ONE_EPOCH, "--trainer.callbacks+=TQDMProgressBar"])
     assert "Epoch 0: 100%" in capsys.readouterr().out
+
+
+def test_a_config_that_cannot_be_read_back_is_not_written(
+    fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("odd.py").write_text(
+        "import lightning as L\nclass Odd(L.Callback):\n    def __init__(self, what=object()): ...\n"
+    )
+    monkeypatch.syspath_prepend(Path().absolute())
+    assert "which YAML cannot hold" in fails(*ONE_EPOCH, *QUIET, "--trainer.callbacks+=odd.Odd")
+    assert not list(Path("runs").glob("*/*"))
+    # Defaults of Lightning that are no plain values are written as such.
+    main([*ONE_EPOCH, *QUIET, "--trainer.callbacks+=Timer", "--trainer.callbacks.duration=00:01:00:00"])
+    assert "interval: step" in find_run(Path("runs/digits")).config.read_text()
+
+
+def test_device_stats_without_psutil(fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from lightning.pytorch.accelerators import cpu
+
+    monkeypatch.setattr(cpu, "_PSUTIL_AVAILABLE", False)
+    assert "pip install -U 'psutil'" in fails(*ONE_EPOCH, *QUIET, "--trainer.callbacks+=DeviceStatsMonitor")
