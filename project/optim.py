@@ -36,21 +36,25 @@ def make_optimizer(
     """An optimiser of the trainable ``parameters``, in groups of which one is not decayed if it takes groups.
 
     Raises:
-        UserError: One of torch.optim refuses its arguments, or the parameters' shapes as Muon does all but matrices.
+        UserError: One of torch.optim refuses its arguments, or these parameters: Muon takes matrices alone.
     """
     try:
         try:
-            return construct(weight_decay_groups(parameters))
+            optimizer = construct(weight_decay_groups(parameters))
         except ValueError as error:  # L-BFGS takes no groups; it has no weight decay either
             if "parameter options" not in str(error):
                 raise
-            return construct(p for p in parameters if p.requires_grad)
+            optimizer = construct(p for p in parameters if p.requires_grad)
     except (ValueError, TypeError) as error:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        if not frame.f_globals["__name__"].startswith("torch.optim."):
+        refused = type(frame.f_locals.get("self"))
+        if not f"{refused.__module__}.".startswith("torch.optim."):
             raise  # out of an optimiser of the user's own
-        name = type(frame.f_locals["self"]).__name__
-        raise UserError(f"--optimizer {name} cannot be used so: {error}; give it other arguments, or another") from None
+        advice = "give it other arguments, or another optimizer"
+        raise UserError(f"--optimizer {refused.__name__} cannot be used so: {error}; {advice}") from None
+    if isinstance(optimizer, torch.optim.SparseAdam):
+        raise UserError("--optimizer SparseAdam is for sparse gradients, which no network here has: use Adam")
+    return optimizer
 
 
 def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:

@@ -40,6 +40,7 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
         (["fit", "--optimizer.lr=-1"], "--optimizer AdamW cannot be used so: Invalid learning rate"),
         (["fit", "--optimizer=Muon"], "--optimizer Muon cannot be used so: Muon only supports 2D parameters"),
+        (["fit", "--optimizer=SparseAdam"], "is for sparse gradients"),
         (["fit", "--trainer.accelerator=gpu"], "No supported gpu backend"),
         (["fit", "--trainer.strategy=ddb"], "invalid strategy name"),
         (["fit", "--trainer.val_check_interval=1000"], "must be less than or equal to the number"),
