@@ -74,6 +74,8 @@ class CLI(ParserCLI):
             inner = original(error)
             if not self.start.done and not isinstance(inner, UserError) and is_refused_flag(inner):
                 raise UserError(one_line(error)) from error
+            if inner is error:
+                raise
             raise inner from inner.__cause__
         finally:
             self.close(failed)
@@ -137,8 +139,7 @@ class CLI(ParserCLI):
             observers += [best, callbacks.LastCheckpoint(self.run, **settings.last_checkpoint)]
         trainer = self._instantiate_trainer(config, observers)
         refuse_forked_processes(trainer)
-        if settings.adapt_to_machine:
-            adapted |= adapt_workers(self.datamodule, trainer.num_devices)  # Record has the same dict
+        adapted |= adapt_workers(self.datamodule, trainer.num_devices) if settings.adapt_to_machine else {}
         bound_waiting(trainer)
         return trainer
 

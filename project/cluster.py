@@ -41,6 +41,6 @@ def refuse_forked_processes(trainer: L.Trainer) -> None:
     """Raise UserError for ddp_spawn, ddp_fork and ddp_notebook, whose processes hand back weights and nothing else."""
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         raise UserError(
-            "this --trainer.strategy starts processes that hand back weights alone, so that the run would have no end: "
-            "use --trainer.strategy ddp, which starts as many"
+            "this --trainer.strategy trains in processes that return weights alone, so that the run's results would be "
+            "lost: use --trainer.strategy ddp, which starts as many processes"
         )

@@ -19,7 +19,7 @@ from project.parse_errors import one_line
 # Where an exception may come up, and pass through, that means a wrong flag.
 LOGGERS = {"comet_ml", "litlogger", "mlflow", "wandb"}  # the packages of Lightning's loggers
 LIBRARIES = {"jsonargparse", "lightning", "torch", "typeshed_client", "yaml", *LOGGERS, *sys.stdlib_module_names}
-COMMAND_MODULES = {"__main__", "project.callbacks.recording", "project.cli", "project.parser", "project.preflight"}
+COMMAND_MODULES = {"project.callbacks.recording", "project.cli", "project.parser", "project.preflight"}
 # What gloo and NCCL say when another process is gone or silent.
 LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
 

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from project.errors import writing
 from project.text import caption, show_literally
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 def save(figure: Figure, file: Path | IO[bytes]) -> None:
     """Write a figure as PNG, making its folder, and free its memory."""
-    if isinstance(file, Path):
-        file.parent.mkdir(parents=True, exist_ok=True)
     show_literally(figure)
-    figure.savefig(file)
+    if isinstance(file, Path):
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(file, format="png")
+    else:
+        figure.savefig(file)
     figure.clear()
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.tuner import Tuner
 
 from project import figures
 from project.data import ImageDataModule
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.models import ImageClassifier
 from project.run import Run
 
@@ -30,7 +30,8 @@ def find(what: str, run: Run, trainer: L.Trainer, model: ImageClassifier, data: 
     trainer.check_val_every_n_epoch = sys.maxsize  # only training is looked at
     trainer.fit_loop.max_epochs = -1  # the finder counts steps
     names, points, chosen, rows = (find_lr if what == "lr" else find_batch_size)(trainer, model, data)
-    with (run.folder / "find.csv").open("w", newline="", encoding="utf-8") as file:
+    table = run.folder / "find.csv"
+    with writing(table), table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([names, *points])
     figure, (axes,) = figures.new_figure(7, 4)
     axes.plot(*zip(*points, strict=True), color=figures.BLUE, marker="." if what == "batch_size" else "")

@@ -1,4 +1,4 @@
-"""What a config asks for and this machine does not have: fit does without it and says so, rather than train for weeks.
+"""Adapts a config to a machine that lacks what it asks for, and says so, because training would take far longer.
 
 A run's config.yaml keeps what was asked for, because the run may go on elsewhere.
 """

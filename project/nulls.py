@@ -57,7 +57,13 @@ def takes_null(class_path: str, name: str) -> bool:
     for parent in getattr(locate(class_path), "__mro__", ()):
         argument = inspect.signature(parent).parameters.get(name)
         if argument:
-            untyped = argument.annotation is argument.empty
-            fits = untyped or re.search(r"\b(None|Optional|Any)\b", str(argument.annotation))
+            kind = argument.annotation
+            named = isinstance(kind, str) and kind not in (
+                "bool",
+                "float",
+                "int",
+                "str",
+            )  # of an unknown type
+            fits = kind is argument.empty or named or re.search(r"\b(None|Optional|Any)\b", str(kind))
             return bool(fits) or argument.default in (None, argument.empty)
     return True

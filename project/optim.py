@@ -7,6 +7,7 @@ counts no steps, so neither epochs, batch size nor the number of GPUs edits it, 
 import math
 import traceback
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
 import torch
@@ -39,22 +40,26 @@ def make_optimizer(
         UserError: One of torch.optim refuses its arguments, or these parameters: Muon takes matrices alone.
     """
     try:
-        try:
-            optimizer = construct(weight_decay_groups(parameters))
-        except ValueError as error:  # L-BFGS takes no groups; it has no weight decay either
-            if "parameter options" not in str(error):
-                raise
+        optimizer = construct(weight_decay_groups(parameters))
+    except (ValueError, TypeError, RuntimeError) as error:
+        try:  # L-BFGS takes no groups; it has no weight decay either
             optimizer = construct(p for p in parameters if p.requires_grad)
-    except (ValueError, TypeError) as error:
-        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-        refused = type(frame.f_locals.get("self"))
-        if not f"{refused.__module__}.".startswith("torch.optim."):
-            raise  # out of an optimiser of the user's own
-        advice = "give it other arguments, or another optimizer"
-        raise UserError(f"--optimizer {refused.__name__} cannot be used so: {error}; {advice}") from None
+        except (ValueError, TypeError, RuntimeError):
+            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]
+            refused = type(frames[-1].f_locals.get("self"))
+            names = {frame.f_globals["__name__"].partition(".")[0] for frame in frames if not is_ours(frame)}
+            if not names <= {"torch", "jsonargparse"} or not f"{refused.__module__}.".startswith("torch.optim."):
+                raise error from None  # out of code of the user's own
+            advice = "give it other arguments, or another optimizer"
+            raise UserError(f"--optimizer {refused.__name__} cannot be used so: {error}; {advice}") from None
     if isinstance(optimizer, torch.optim.SparseAdam):
         raise UserError("--optimizer SparseAdam is for sparse gradients, which no network here has: use Adam")
     return optimizer
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is of this file."""
+    return frame.f_globals["__name__"] == __name__
 
 
 def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
@@ -92,10 +97,15 @@ class ProgressLR(LRScheduler):
         rates = [rate * factor for rate in self.base_lrs]
         return rates + [group["lr"] for group in self.optimizer.param_groups[len(rates) :]]
 
+    def step(self, epoch: int | None = None) -> None:
+        self._step_count += 1
+        self.go_to(self.last_epoch + 1, self.base_lrs)
+
     def go_to(self, step: int, rates: list[Any]) -> None:
-        """Set the rates of a step, from the configured ones, which a checkpoint may know otherwise."""
+        """Set the rates of a step, given the configured rates, of which a checkpoint may have others."""
         self.base_lrs, self.last_epoch = rates, step
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+        self._last_lr = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             group["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:

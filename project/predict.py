@@ -10,7 +10,7 @@ from torch import Tensor
 
 from project import figures
 from project.data.folders import SUFFIXES, EncodedImages, images_below, warn_of_others
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.run import Run
 
 
@@ -74,7 +74,7 @@ def write_predictions(path: Path, images: list[Path], probabilities: Tensor, cla
     """
     top = probabilities.topk(min(5, len(class_names)), dim=1)
     columns = [f"{what}{place}" for place in range(1, top.values.shape[1] + 1) for what in ("class", "probability")]
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with writing(path), path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["image", *columns])
         for image, values, indices in zip(images, top.values.tolist(), top.indices.tolist(), strict=True):

@@ -12,7 +12,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.names import group_of
 
 
@@ -218,7 +218,10 @@ def record_test(run: Run, checkpoint: Path, step: int, complete: bool, result: d
     known = {"time": now(), "checkpoint": str(checkpoint), "step": step, "split": "test", "complete": complete}
     line = {**known, **result, "commit": (git_state() or {}).get("commit")}
     text = run.tests.read_text(encoding="utf-8") if run.tests.exists() else ""
-    with run.tests.open("a", encoding="utf-8") as file:  # a line may have been cut off by a full disk
+    with (
+        writing(run.tests),
+        run.tests.open("a", encoding="utf-8") as file,
+    ):  # a line may have been cut off by a full disk
         file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(line) + "\n")
     return len(text.splitlines()) + 1
 

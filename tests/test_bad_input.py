@@ -40,6 +40,10 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
         (["fit", "--optimizer.lr=-1"], "--optimizer AdamW cannot be used so: Invalid learning rate"),
         (["fit", "--optimizer=Muon"], "--optimizer Muon cannot be used so: Muon only supports 2D parameters"),
+        (
+            ["fit", "--optimizer.fused=true", "--optimizer.foreach=true"],
+            "--optimizer AdamW cannot be used so: `fused` and `foreach` cannot be `True` together",
+        ),
         (["fit", "--optimizer=SparseAdam"], "is for sparse gradients"),
         (["fit", "--trainer.accelerator=gpu"], "No supported gpu backend"),
         (["fit", "--trainer.strategy=ddb"], "invalid strategy name"),
@@ -337,6 +341,20 @@ def test_bug_of_the_users_keeps_its_traceback(args: list[str], kind: str) -> Non
     frames = [line for line in done.stderr.splitlines() if '/bugs.py"' in line]
     bug = BUGS.splitlines()[int(frames[-1].split(", ")[1].removeprefix("line ")) - 1]
     assert any(part in bug for part in ('int("abc")', "nowhere", '{}["abc"]', "my own bug"))
+
+
+def test_bug_in_a_class_of_the_script_that_is_run_keeps_its_traceback() -> None:
+    script = "class Net(InConstructor):\n    pass\nfrom project.cli import main\n"
+    Path("script.py").write_text(BUGS + script + "main(['fit', '--model=__main__.Net', '--data=Digits'])\n")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 1
+    assert 'script.py", line' in done.stderr
+
+
+@pytest.mark.parametrize("args", [["report", "--output=/proc/a/b.html"], ["compare", "--picture=/proc/a.png"]])
+def test_place_that_cannot_be_written(args: list[str], finished: Run, fails: Fails) -> None:
+    assert "cannot write /proc/" in fails(args[0], str(finished.folder), args[1])
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf"])

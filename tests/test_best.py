@@ -105,6 +105,7 @@ def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
         (["--model_checkpoint.monitor=val_loss"], "--model_checkpoint monitors val_loss, which is not logged"),
         (["--model_checkpoint.filename=last"], "filename last is taken"),
         (["--model_checkpoint.filename=best", "--model_checkpoint.save_top_k=2"], "filename best is taken"),
+        (["--model_checkpoint.save_on_exception=true"], "would overwrite the best checkpoint"),
         (["--model_checkpoint.save_last=true"], "always saves last.ckpt"),
         (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.save_last=true"], "always saves last.ckpt"),
         (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.filename=best"], "its own best.ckpt"),

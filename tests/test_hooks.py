@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 import lightning as L
@@ -91,3 +92,24 @@ def test_summary_counts_operations(capsys: pytest.CaptureFixture[str]) -> None:
     main(["fit", *QUIET[:1], "--trainer.max_epochs=1"])
     # From 8x8 pixels to 512, 256 and 10 neurons: two operations for each weight.
     assert "Total FLOPs: 332 K" in capsys.readouterr().out
+
+
+OWN_HOOKS = """
+from project.data import Digits
+
+class OwnHooks(Digits):
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        x, y = batch
+        return x, y
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        x, y = batch
+        return super().on_after_batch_transfer((x, y), dataloader_idx)
+"""
+
+
+def test_hooks_of_the_users_dataset_get_batches_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning's summary gives them its example too, which has no targets."""
+    Path("own_hooks.py").write_text(OWN_HOOKS)
+    monkeypatch.syspath_prepend(Path().absolute())
+    main(["fit", QUIET[0], "--model=MLP", "--data=own_hooks.OwnHooks", "--trainer.max_epochs=1"])

@@ -47,13 +47,15 @@ class BestCheckpoint(ModelCheckpoint):
             )
         if filename in RESERVED and (filename, save_top_k) != ("best", 1):
             raise UserError(f"--model_checkpoint.filename {filename} is taken: give one such as '{{epoch}}-{{step}}'")
+        if self.save_on_exception:
+            raise UserError("--model_checkpoint.save_on_exception would overwrite the best checkpoint: leave it out")
         refuse_save_last(self)
 
     dirpath: str | None
     filename: str | None
 
     def attach(self, run: Run) -> None:
-        """Say whose checkpoints they are."""
+        """Set the folder and the names of the checkpoints to those of a run."""
         self.best = run.checkpoint("best")
         if self.dirpath is None:
             self.dirpath = str(run.checkpoints)

@@ -50,17 +50,21 @@ def check_callbacks(callbacks: Sequence[L.Callback], model: ImageClassifier) -> 
         for kind, reason in REFUSED.items():
             if isinstance(callback, kind):
                 raise UserError(f"{name} {reason}")
-        monitor = getattr(callback, "monitor", None)
-        if monitor and monitor not in model.metric_names and not logs_more(model, callbacks):
-            known = ", ".join(model.metric_names)
-            raise UserError(f"{name} monitors {monitor}, which is not logged: give its monitor one of {known}")
+        monitor, known = getattr(callback, "monitor", None), model.metric_names
+        if isinstance(callback, lightning_callbacks.ModelCheckpoint):
+            known = [*known, "epoch", "step"]  # which Lightning adds
+        if monitor and monitor not in known and not logs_more(model, callbacks):
+            raise UserError(
+                f"{name} monitors {monitor}, which is not logged: give its monitor one of {', '.join(known)}"
+            )
 
 
 def logs_more(model: ImageClassifier, callbacks: Sequence[L.Callback]) -> bool:
-    """Whether a network or callback of the user's own logs metrics, which may have any names."""
-    own = takewhile(lambda kind: kind is not ImageClassifier, type(model).__mro__)
-    kinds = [*own, *(type(c) for c in callbacks if not type(c).__module__.startswith(("lightning.", "project.")))]
-    functions = [value for kind in kinds for value in vars(kind).values() if inspect.isfunction(value)]
+    """Whether a network or callback of the user's own may log metrics of any name."""
+    if not all(type(part).__module__.startswith(("lightning.", "project.")) for part in (model, *callbacks)):
+        return True
+    own = takewhile(lambda kind: kind is not ImageClassifier, type(model).__mro__)  # it may be a file in project/models
+    functions = [inspect.unwrap(f) for kind in own for f in vars(kind).values() if inspect.isfunction(f)]
     return any({"log", "log_dict"} & set(function.__code__.co_names) for function in functions)
 
 

@@ -1,4 +1,4 @@
-"""What fits a checkpoint to the flags, the batches and the folder that a run goes on with."""
+"""Changes a checkpoint before a run goes on from it: flags win over it, and batches may have another size."""
 
 from typing import Any
 
@@ -65,11 +65,11 @@ class Resume(L.Callback):
 
     def follow_patience(self, callback: EarlyStopping, state: dict[str, Any]) -> None:
         """Find whether early stopping ended the run, and still would with the patience of now."""
-        waited_out = state["wait_count"] >= state["patience"]
+        waited_out = state["wait_count"] >= max(state["patience"], 1)  # Lightning takes 0 for 1
         others = callback.stopping_threshold is not None or callback.divergence_threshold is not None
         by_other = state["stopped_epoch"] > 0 and not waited_out and others
         state["patience"] = callback.patience
-        if state["wait_count"] >= callback.patience or by_other:
+        if state["wait_count"] >= max(callback.patience, 1) or by_other:
             self.stopped_early = True
         else:
             state["stopped_epoch"] = 0

@@ -114,6 +114,7 @@ class ImageDataModule(L.LightningDataModule):
             self.train_indices, self.val_indices = self.split(self.train_set.y)
         if stage == "test":
             self.test_set = self.load(train=False)
+            check_classes(self.test_set.y, self.num_classes, type(self).__name__)
         if stage == "predict":
             files = Files(Path(), np.array([os.fsencode(path) for path in self.images]))
             self.predict_set = EncodedImages(files, torch.arange(len(files)), self.decoder(), max_unreadable=None)
@@ -195,14 +196,10 @@ class ImageDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: tuple[Tensor, Tensor], device: torch.device, dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
-        if isinstance(batch, Tensor):  # the example input of Lightning's summary
-            return batch.to(device)
         x, y = batch
         return x.to(device, non_blocking=True), y.to(device, non_blocking=True)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        if isinstance(batch, Tensor):
-            return batch
         training = self.trainer is not None and self.trainer.training
         for transform in self.augment:
             transform.epoch = self.trainer.current_epoch if training else 0

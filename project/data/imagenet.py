@@ -131,8 +131,6 @@ class ImageNet(ImageDataModule):
     def transfer_batch_to_device(
         self, batch: tuple[Any, Tensor], device: torch.device, dataloader_idx: int
     ) -> tuple[Tensor, Tensor]:
-        if isinstance(batch, Tensor):  # the example input of Lightning's summary
-            return batch.to(device)
         x, y = batch
         x = decode_on(device, x) if isinstance(x, list) else x
         return super().transfer_batch_to_device((x, y), device, dataloader_idx)

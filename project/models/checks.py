@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from project.errors import UserError
@@ -78,7 +79,7 @@ def check_targets(y: Tensor, num_classes: int, where: str) -> None:
     Raises:
         UserError: They are multi-hot, real values, or something else.
     """
-    classes = y.ndim == 1 and not y.is_floating_point()
+    classes = y.ndim == 1 and y.dtype == torch.int64
     probabilities = y.ndim == 2 and y.is_floating_point() and bool(((y.sum(1) - 1).abs() < 1e-2).all())
     if not classes and not probabilities:
         raise UserError(

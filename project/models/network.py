@@ -31,6 +31,15 @@ class Network(L.LightningModule):
         self.example_input_array = torch.zeros(1, *input_shape)  # Lightning's summary counts operations with it
         self.weights, self.trunk_frozen = weights, freeze == "trunk"
 
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        """Spare the hooks of datasets, which expect images with targets, the example of Lightning's summary."""
+        return batch if batch is self.example_input_array else super()._on_before_batch_transfer(batch, dataloader_idx)
+
+    def _apply_batch_transfer_handler(self, batch: Any, device: Any = None, dataloader_idx: int = 0) -> Any:
+        if batch is self.example_input_array:
+            return batch.to(device or self.device)
+        return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
+
     def require_pixels(self, minimum: int) -> None:
         """Raise UserError if images are smaller than ``minimum`` pixels in height or width."""
         height, width = self.input_shape[1:]

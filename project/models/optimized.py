@@ -38,10 +38,15 @@ class OptimizedNetwork(Network):
         super().__init__(num_classes, input_shape, weights, freeze)
         self.make_optimizer, self.lr_schedule = Uncopied(optimizer), lr_schedule
         self.num_steps = math.inf  # of the run
-        self.skipped_steps = 0  # that the run would have had so far, had it always had the batch size of now
+        # Steps to add to those trained, for progress in a run that went on with another batch size.
+        self.skipped_steps = 0
 
     def build_optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser with its groups of parameters; their learning rates are those that the schedule scales."""
+        """The optimiser with its groups of parameters, whose learning rates the schedule scales.
+
+        A network that needs other groups overrides this method; one that overrides `configure_optimizers` brings a
+        schedule of its own.
+        """
         return make_optimizer(self.make_optimizer, list(self.parameters()))
 
     def configure_optimizers(self) -> Any:
@@ -88,7 +93,8 @@ class OptimizedNetwork(Network):
 
     def drop_foreign_optimizer_state(self, checkpoint: dict[str, Any]) -> None:
         """Where `fit` goes on with another optimiser than the checkpoint's, let it start afresh."""
-        optimizer = self.build_optimizer()
+        configured = self.configure_optimizers()
+        optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
         name = type(optimizer).__name__
         saved, ours = checkpoint["optimizer_states"][0]["param_groups"], optimizer.param_groups
         if checkpoint["optimizer"] != name:

@@ -32,7 +32,7 @@ def gathered(x: Tensor) -> Tensor:
 
 
 def share_of_window(saved: Gathered | None, rank: int, world_size: int) -> Window:
-    """The window that a process goes on with: its own, or that of all if there were more or fewer processes."""
+    """The window of a process that goes on: its own, or all of them as one if the number of processes has changed."""
     if saved is None:
         return []
     if len(saved) == 2:  # earlier versions kept whether each sample was a hit, (W, B, N)

@@ -24,7 +24,7 @@ from project.study.significance import Result, common_split, significance
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Of the command."""
+    """Add the arguments of the command to its parser."""
     parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs, or of experiments for all their runs.")
     parser.add_argument("--split", type=Literal["val", "test"] | None, help="Samples that two groups are compared on.")
     parser.add_argument("--csv", type=Path | None, help="File for the table, a row for each group.")

@@ -20,7 +20,7 @@ def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, V
     Two refinements serve groups of two runs: no component of the variance may be below zero, and the variance over
     samples has degrees of freedom too (Satterthwaite, 1946). In simulations of equally good groups with 2, 3
     and 5 runs each, 1 to 6 % of the p-values are below 0.05, the fewest where the seed makes no difference. Two runs
-    against ten can give 10 %, so both groups should have about as many runs.
+    against ten can give 10 %, so both groups must have about as many runs.
 
     Args:
         a: 1 for each sample that a run of the first group has right, else 0 (..., runs, samples); at least two runs.

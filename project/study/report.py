@@ -13,7 +13,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from project import figures
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.run import now, shown, write_atomically
 from project.study.compare import common_folder, describe, metric_names, plus_minus, verdict
 from project.study.records import Group, Record, collect, differences, grouped
@@ -35,7 +35,7 @@ PICTURES = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Of the command."""
+    """Add the arguments of the command to its parser."""
     parser.add_argument("runs", type=Path, nargs="+", help="Folders of runs, or of experiments for all their runs.")
     parser.add_argument("--output", type=Path | None, help="The file; report.html in the runs' common folder if None.")
 
@@ -67,7 +67,8 @@ def run(arguments: Any) -> None:
     one = records[0].run.folder
     folder = one if len(records) == 1 else common_folder([record.run.folder for record in records])
     path = (arguments.output or folder / "report.html").absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page)
     print(f"report: {shown(path)} ({len(page.encode()) / 1e6:.2f} MB)")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.run import shown, write_atomically
 from project.study.records import Group, Record, collect, grouped, spread
 
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "lightning")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Of the command."""
+    """Add the arguments of the command to its parser."""
     parser.add_argument("runs", type=Path, nargs="*", help="Folders of runs or experiments; none renders the table.")
     parser.add_argument("--folder", type=Path, default=Path("configs/results"), help="Of the JSON files.")
     parser.add_argument("--readme", type=Path, default=Path("README.md"), help="File with the table.")
@@ -40,7 +40,8 @@ def run(arguments: Any) -> None:
         if path in texts:
             raise UserError(f"there are two results to call {shown(path.absolute())}: give their runs one by one")
         texts[path] = json.dumps(summarise(group), indent=2) + "\n"
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    with writing(arguments.folder):
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         write_atomically(path, text)
     write_atomically(arguments.readme, table(arguments.folder).join(around))

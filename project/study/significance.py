@@ -9,6 +9,9 @@ from project.run import shown
 from project.study.obuchowski_rockette import Values, obuchowski_rockette
 from project.study.records import Group, Record
 
+# Beyond this ratio of the numbers of runs, two equal groups differ more often than in 5 % of cases.
+MOST_UNEQUAL = 2
+
 
 @dataclass(frozen=True)
 class McNemar:
@@ -123,6 +126,8 @@ def why_no_test(a: Group, b: Group, split: str) -> str:
         repeats = [(record.config["seed_everything"], record.config.get("data.fold")) for record in group.records]
         if len(set(repeats)) < len(repeats):
             return f"two runs of {group.name} have the same seed, so they are not independent: leave one out"
+        if len(other.records) > MOST_UNEQUAL * len(repeats) > MOST_UNEQUAL:
+            return f"{group.name} has {len(repeats)} runs and {other.name} {len(other.records)}: train about as many"
         if len(repeats) == 1 < len(other.records):
             return f"{group.name} has one run, which shows no spread over seeds: train another --seed_everything"
     return ""

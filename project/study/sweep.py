@@ -12,14 +12,14 @@ from typing import IO, Any
 
 from jsonargparse import ArgumentParser
 
-from project.errors import UserError
+from project.errors import UserError, writing
 from project.run import shown
 from project.study.space import Sweep, read_sweep
 from project.study.trial import check, conclude, train
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Of the command."""
+    """Add the arguments of the command to its parser."""
     parser.add_argument("file", type=Path, help="A sweep in W&B's format, such as configs/sweeps/digits.yaml.")
     parser.add_argument("--trials", type=int, default=20, help="Of the study, over all processes and calls.")
     parser.add_argument("--runs_dir", type=Path, default=Path("runs"), help="Where the study and its runs go.")
@@ -54,7 +54,8 @@ def open_study(sweep: Sweep, folder: Path) -> Any:
         raise UserError("sweep needs Optuna: pip install -e '.[sweep]'") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     check(sweep)
-    (folder / "trials").mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        (folder / "trials").mkdir(parents=True, exist_ok=True)
     with exclusive(folder):
         study = optuna.create_study(
             storage=optuna.storages.RDBStorage(
