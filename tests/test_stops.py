@@ -133,6 +133,28 @@ def test_a_resumed_epoch_with_another_batch_size_is_followed_by_whole_ones(
     assert json.loads(run.environment.read_text())["steps"] == cli.trainer.global_step
 
 
+OWN_OPTIMIZER = """
+import torch
+from project.models import MLP
+
+class Own(MLP):
+    def configure_optimizers(self):
+        rates = [{"params": self.layers.parameters(), "lr": 0.4}, {"params": self.head.parameters(), "lr": 0.1}]
+        optimizer = torch.optim.SGD(rates)
+        halving = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+        return {"optimizer": optimizer, "lr_scheduler": halving}
+"""
+
+
+def test_an_optimizer_and_schedule_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own_optimizer.py").write_text(OWN_OPTIMIZER)
+    monkeypatch.syspath_prepend(Path().absolute())
+    own = ["--model=own_optimizer.Own", "--data=Digits", "--experiment=own", *QUIET]
+    main(["fit", *own, "--trainer.max_epochs=2"])
+    cli = go_on(find_run(Path("runs/own")), "--trainer.max_epochs=3")
+    assert [group["lr"] for group in cli.trainer.optimizers[0].param_groups] == [0.05, 0.0125]
+
+
 def test_learning_rate_monitor_logs_the_rate_of_the_step(fit: Callable[..., CLI]) -> None:
     cli = fit("--trainer.max_epochs=2", "--trainer.log_every_n_steps=1", "--trainer.callbacks+=LearningRateMonitor")
     history = rows(find_run(Path("runs/digits")))

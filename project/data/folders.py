@@ -25,7 +25,7 @@ class Contents(Protocol):
     def __len__(self) -> int: ...
 
     def path(self, index: int) -> Path:
-        """Of the file, to name it."""
+        """The path of the file, to name it."""
 
     def read(self, index: int) -> bytes:
         """The file's content."""

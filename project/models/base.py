@@ -177,7 +177,10 @@ class ImageClassifier(OptimizedNetwork):
         check_finite(losses, last_step)
         loss, acc = self.trainer.strategy.reduce(torch.stack([losses.mean(), hits.mean()]), reduce_op="mean").tolist()
         self.latest = {"train/loss": loss, "train/acc": acc}
-        rate = self.groups[0][1]["lr"] * self.lr_factor(last_step)
+        if self.groups:
+            rate = self.groups[0][1]["lr"] * self.lr_factor(last_step)
+        else:  # a network with an optimiser and a schedule of its own
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         for logger in self.trainer.loggers:
             logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
 

@@ -37,6 +37,7 @@ class OptimizedNetwork(Network):
     ) -> None:
         super().__init__(num_classes, input_shape, weights, freeze)
         self.make_optimizer, self.lr_schedule = Uncopied(optimizer), lr_schedule
+        self.hyperparameters: list[dict[str, Any]] = []  # as configured, of each group of the optimiser
         self.num_steps = math.inf  # of the run
         # Steps to add to those trained, for progress in a run that went on with another batch size.
         self.skipped_steps = 0
@@ -74,8 +75,8 @@ class OptimizedNetwork(Network):
             scheduler.go_to(self.global_step, [configured["lr"] for configured in self.hyperparameters])
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        scheduler.step()
-        if not isinstance(scheduler, ProgressLR):  # that of Lightning's finder gives all groups the same rate
+        super().lr_scheduler_step(scheduler, metric)
+        if type(scheduler).__module__ == "lightning.pytorch.tuner.lr_finder":  # it gives all groups the same rate
             for group, configured in self.groups:
                 group["lr"] *= configured["lr"] / self.hyperparameters[0]["lr"]
 

@@ -79,12 +79,12 @@ class Record:
 
     @property
     def environments(self) -> list[dict[str, Any]]:
-        """Of the run's beginning and of each time that it went on; nothing if it was not noted."""
+        """The parts of environment.json for the beginning and for each time that the run went on; empty without it."""
         return [*self.environment.get("before", []), self.environment] if self.environment else []
 
     @property
     def seconds(self) -> float:
-        """Of training, over all times that the run went on."""
+        """Seconds of training, over all times that the run went on."""
         return sum(part.get("seconds", 0.0) for part in self.environments)
 
     @property
@@ -181,7 +181,7 @@ def grouped(records: list[Record]) -> list[Group]:
 
 
 def differences(groups: list[Group]) -> list[dict[str, Any]]:
-    """Of each group the part of the config that is not the same in all of them."""
+    """For each group the part of its config that is not the same in all groups."""
     configs = [group.records[0].meaning for group in groups]
     keys = dict.fromkeys(key for config in configs for key in config)
     differing = [k for k in keys if any(k not in c or c[k] != configs[0].get(k) for c in configs)]

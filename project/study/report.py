@@ -153,7 +153,7 @@ def order(stem: str) -> int:
 
 
 def class_table(record: Record, split: str) -> list[dict[str, Any]]:
-    """Of each class how many samples it has, recall, precision and what it is most often taken for."""
+    """For each class its number of samples, recall, precision and the class that it is most often taken for."""
     if not record.run.sample_predictions(split).exists():
         return []
     rows = record.predictions(split).values()
