@@ -15,9 +15,11 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
   report     RUN ...            one HTML file with all there is to see
   results    RUN ...            configs/results/*.json, and the README's table of them
   sweep      FILE --trials N    with Optuna, in as many processes as wanted
-  describe   --model NAME       the network's layers, output shapes, parameters and multiply-adds; needs no data
+  describe   --model NAME       the network's layers, output shapes, parameters and multiply-adds;
+  needs no data
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
-python -m project COMMAND --help lists every key of a command; --print_config prints the merged config.
+python -m project COMMAND --help lists every key of a command; --print_config prints the merged
+config.
 """

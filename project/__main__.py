@@ -10,10 +10,14 @@ import project
 def speak_utf8() -> None:
     """Start Python again in its UTF-8 mode where the locale has another encoding, as with ``LC_ALL=C``.
 
-    Configs are UTF-8, and libraries read and write files in the locale's encoding. The mode is asked for by an
-    environment variable, so that the processes of other devices have it too; one that is set already had no effect.
+    Configs are UTF-8, and libraries read and write files in the locale's encoding. The mode is
+    asked for by an environment variable, so that the processes of other devices have it too; one
+    that is set already had no effect.
     """
-    if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8") and os.environ.get("PYTHONUTF8") != "1":
+    if (
+        locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8")
+        and os.environ.get("PYTHONUTF8") != "1"
+    ):
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
@@ -23,6 +27,6 @@ if __name__ == "__main__":
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
         print(project.__doc__)  # at once: it need not wait for the imports below
     else:
-        from project.cli import main
+        from project.cli.main import main
 
         main()

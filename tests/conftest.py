@@ -16,9 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
-from project.arguments import DEFAULT_CONFIG
-from project.cli import CLI, main
-from project.run import Run, find_run
+from project.cli.arguments import DEFAULT_CONFIG
+from project.cli.main import CLI, main
+from project.run.folder import Run, find_run
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
     torch.set_num_threads(1)
@@ -67,7 +67,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
-        main(["fit", "--config", str(DEFAULT_CONFIG), *QUIET, "--trainer.max_epochs=2", f"--runs_dir={folder}"])
+        main(
+            [
+                "fit",
+                "--config",
+                str(DEFAULT_CONFIG),
+                *QUIET,
+                "--trainer.max_epochs=2",
+                f"--runs_dir={folder}",
+            ]
+        )
     return find_run(folder / "digits")
 
 
@@ -92,9 +101,13 @@ def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw.mkdir(parents=True)
     for prefix, part in (("train", slice(0, 1000)), ("t10k", slice(1000, 1200))):
         n = len(x[part])
-        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(struct.pack(">4I", 2051, n, 28, 28) + x[part].tobytes())
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(
+            struct.pack(">4I", 2051, n, 28, 28) + x[part].tobytes()
+        )
         labels = digits.target[part].astype(np.uint8)
-        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 2049, n) + labels.tobytes())
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2I", 2049, n) + labels.tobytes()
+        )
     return root
 
 
@@ -126,7 +139,9 @@ def cifar_files(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarra
 
     for i in range(5):
         part = slice(20 * i, 20 * i + 20)
-        write(f"cifar-10-batches-py/data_batch_{i + 1}", part, labels=[k % 10 for k in classes[part]])
+        write(
+            f"cifar-10-batches-py/data_batch_{i + 1}", part, labels=[k % 10 for k in classes[part]]
+        )
     write("cifar-10-batches-py/test_batch", slice(100, 120), labels=[k % 10 for k in classes[100:]])
     write("cifar-100-python/train", slice(0, 100), fine_labels=classes[:100])
     write("cifar-100-python/test", slice(100, 120), fine_labels=classes[100:])
@@ -156,7 +171,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory, photographs: np.ndarray) -
         for split, start, count in (("train", 0, 10), ("val", 10, 4)):
             (root / split / name).mkdir(parents=True)
             for i in range(start, start + count):
-                image = Image.fromarray(photographs[40 * k + i].transpose(1, 2, 0)).resize(sizes[i % 3])
+                image = Image.fromarray(photographs[40 * k + i].transpose(1, 2, 0)).resize(
+                    sizes[i % 3]
+                )
                 image.save(root / split / name / f"{i}.JPEG")
     return root
 
@@ -191,8 +208,19 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             main(list(args))
         assert stop.value.code == 2
         # Lightning says the seed and we the batch before anything can be wrong.
-        said = ("Seed set to", "global batch", "W&B:", "Downloading:", "not downloaded from", "adapted to")
-        lines = [line for line in capsys.readouterr().err.splitlines() if line and not line.startswith(said)]
+        said = (
+            "Seed set to",
+            "global batch",
+            "W&B:",
+            "Downloading:",
+            "not downloaded from",
+            "adapted to",
+        )
+        lines = [
+            line
+            for line in capsys.readouterr().err.splitlines()
+            if line and not line.startswith(said)
+        ]
         lines = [line for line in lines if "B/s]" not in line]  # the bars of downloads
         assert len(lines) == 1, lines
         assert lines[0].startswith("error: ")

@@ -2,8 +2,9 @@
 
     python -m tests.kill_and_resume --kills 5 -- --config configs/digits.yaml --trainer.max_epochs 6
 
-Every other kill comes while a checkpoint is written, the others at random moments after the training has begun. The
-processes are real, and get SIGKILL. Weights, optimiser state and metrics.csv must be equal bit for bit.
+Every other kill comes while a checkpoint is written, the others at random moments after the
+training has begun. The processes are real, and get SIGKILL. Weights, optimiser state and
+metrics.csv must be equal bit for bit.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 import torch
 
-from project.run import Run, find_run
+from project.run.folder import Run, find_run
 
 PROJECT = [sys.executable, "-m", "project", "fit"]
 
@@ -42,7 +43,11 @@ def kill_once(process: subprocess.Popen, folder: Path, while_writing: bool, long
     deadline = time.time() + random.uniform(0, longest)
     while process.poll() is None and time.time() < deadline:
         time.sleep(0.001)
-    while while_writing and process.poll() is None and not list(folder.glob("*/checkpoints/last.*.part")):
+    while (
+        while_writing
+        and process.poll() is None
+        and not list(folder.glob("*/checkpoints/last.*.part"))
+    ):
         pass
     if process.poll() is not None:
         return False
@@ -74,9 +79,16 @@ def equal(a: Any, b: Any) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds from a run's first checkpoint to its kill")
+    parser.add_argument(
+        "--longest",
+        type=float,
+        default=3.0,
+        help="seconds from a run's first checkpoint to its kill",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("runs/kill_and_resume"))
     parser.add_argument("args", nargs="*", help="of fit")
@@ -93,7 +105,9 @@ def main() -> None:
         if not kill_once(process, folder / "killed", kills % 2 == 0, options.longest):
             break
         kills += 1
-        steps = torch.load(find_run(folder / "killed").checkpoint("last"), weights_only=True)["global_step"]
+        steps = torch.load(find_run(folder / "killed").checkpoint("last"), weights_only=True)[
+            "global_step"
+        ]
         print(f"killed, last checkpoint at step {steps}", flush=True)
         process = start(["--run", str(folder / "killed")], log)
     if process.wait():

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from project.cli import CLI
-from project.data.augment import AlternatingFlip, Crop
+from project.cli.main import CLI
+from project.data.transforms.augment import AlternatingFlip, Crop
 from project.models.airbench import Airbench, whitening
 from tests.test_resume import Crash, Stop, crash
 
@@ -21,7 +21,9 @@ def test_parameter_count() -> None:
     """What the paper's section 3.1 adds up to; that of its code is 1.97 million."""
     convolutions = 24 * 12 + 9 * (24 * 64 + 64 * 64 + 64 * 256 + 256 * 256 + 256 * 256 + 256 * 256)
     norms = 2 * 2 * (64 + 256 + 256)
-    assert sum(p.numel() for p in Airbench(**SHAPE).parameters()) == convolutions + 24 + norms + 2560
+    assert (
+        sum(p.numel() for p in Airbench(**SHAPE).parameters()) == convolutions + 24 + norms + 2560
+    )
 
 
 def test_first_layer_whitens(photographs: np.ndarray) -> None:
@@ -53,10 +55,15 @@ def test_biases_have_their_own_rate() -> None:
     assert (weights["lr"], weights["weight_decay"]) == (0.5, 0.01)
     assert (biases["lr"], biases["weight_decay"]) == (32.0, 0.01 / 64)
     assert any(p is model.whiten.bias for p in weights["params"])  # it belongs to no norm
-    assert {id(p) for p in biases["params"]} == {id(layer.bias) for layer in model.modules() if hasattr(layer, "eps")}
+    assert {id(p) for p in biases["params"]} == {
+        id(layer.bias) for layer in model.modules() if hasattr(layer, "eps")
+    }
     assert not model.whiten.bias.any()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    assert frozen == {"whiten.weight", *(f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2))}
+    assert frozen == {
+        "whiten.weight",
+        *(f"blocks.{i}.bn{j}.weight" for i in range(3) for j in (1, 2)),
+    }
 
 
 def test_first_bias_trains_for_a_while_alone() -> None:
@@ -68,7 +75,11 @@ def test_first_bias_trains_for_a_while_alone() -> None:
 
 
 def test_each_image_is_mirrored_every_other_epoch(photographs: np.ndarray) -> None:
-    x, transform, generator = torch.from_numpy(photographs).float(), AlternatingFlip(), torch.Generator()
+    x, transform, generator = (
+        torch.from_numpy(photographs).float(),
+        AlternatingFlip(),
+        torch.Generator(),
+    )
     mirrored = []
     for transform.epoch in range(4):
         out, _ = transform(x, torch.zeros(len(x)), generator)
@@ -90,8 +101,15 @@ def test_crop_reflects() -> None:
 
 
 def test_optimiser_without_groups_is_refused(cifar_root: object, fails: Callable[..., str]) -> None:
-    args = ["--model=Airbench", "--data=CIFAR10", f"--data.root={cifar_root}", "--data.batch_size=16"]
-    assert "LBFGS has one rate for all" in fails("fit", *args, "--optimizer=LBFGS", "--trainer.max_epochs=1")
+    args = [
+        "--model=Airbench",
+        "--data=CIFAR10",
+        f"--data.root={cifar_root}",
+        "--data.batch_size=16",
+    ]
+    assert "LBFGS has one rate for all" in fails(
+        "fit", *args, "--optimizer=LBFGS", "--trainer.max_epochs=1"
+    )
 
 
 def flags(cifar_root: object) -> list[str]:

@@ -11,10 +11,20 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
 from project.data import CIFAR10, ColorJitter, CutMix, Mixup, RandAugment, TrivialAugment
-from project.data.augment import Crop, Cutout, Flip, RandomErasing, Rotate, crop, erase, flip, rotate
-from project.data.color import hue
-from project.data.mix import cutmix, mixup
-from project.data.policies import BINS, NAMES, SIGNED, transformed
+from project.data.transforms.augment import (
+    Crop,
+    Cutout,
+    Flip,
+    RandomErasing,
+    Rotate,
+    crop,
+    erase,
+    flip,
+    rotate,
+)
+from project.data.transforms.color import hue
+from project.data.transforms.mix import cutmix, mixup
+from project.data.transforms.policies import BINS, NAMES, SIGNED, transformed
 
 NEAREST = InterpolationMode.NEAREST
 ALL = [
@@ -72,7 +82,9 @@ def test_rotate_equals_torchvisions(size: tuple[int, int]) -> None:
     x, degrees = torch.rand(5, 2, *size), torch.tensor([0.0, 10.0, -25.0, 90.0, 180.0])
     turned = rotate(x, degrees * math.pi / 180)
     for before, after, angle in zip(x, turned, degrees.tolist(), strict=True):
-        assert torch.allclose(after, reference(before, angle, InterpolationMode.BILINEAR), atol=1e-4)
+        assert torch.allclose(
+            after, reference(before, angle, InterpolationMode.BILINEAR), atol=1e-4
+        )
 
 
 def test_crop_is_uniform() -> None:
@@ -88,7 +100,9 @@ def strength_of(name: str, strength: float) -> Callable[[Tensor], Tensor]:
     """torchvision's transform of one uint8 image, with its own names of the parameters."""
     shear = math.degrees(math.atan(strength))
 
-    def affine(translate: list[int], shears: list[float], center: list[float] | None) -> Callable[[Tensor], Tensor]:
+    def affine(
+        translate: list[int], shears: list[float], center: list[float] | None
+    ) -> Callable[[Tensor], Tensor]:
         return lambda x: reference.affine(x, 0.0, translate, 1.0, shears, NEAREST, center=center)
 
     return {
@@ -109,31 +123,42 @@ def strength_of(name: str, strength: float) -> Callable[[Tensor], Tensor]:
     }[name]
 
 
-@pytest.mark.parametrize("policy", [RandAugment(), TrivialAugment()], ids=["RandAugment", "TrivialAugment"])
+@pytest.mark.parametrize(
+    "policy", [RandAugment(), TrivialAugment()], ids=["RandAugment", "TrivialAugment"]
+)
 @pytest.mark.parametrize("k", range(len(NAMES)), ids=NAMES)
 def test_policies_transforms_equal_torchvisions(policy: RandAugment, k: int) -> None:
     """In one batch with different strengths; torchvision truncates to uint8 after each of its steps."""
     name, x = NAMES[k], images(10)
     table = policy.strengths(32, 40).get(name, torch.zeros(BINS))
-    strengths = table[[0, 3, 9, 17, 30]].repeat(2) * (torch.tensor([1] * 5 + [-1] * 5) if SIGNED[k] else 1)
+    strengths = table[[0, 3, 9, 17, 30]].repeat(2) * (
+        torch.tensor([1] * 5 + [-1] * 5) if SIGNED[k] else 1
+    )
     ours = transformed(x, torch.full((10,), k), strengths)
     for before, after, strength in zip(x, ours, strengths.tolist(), strict=True):
         expected = strength_of(name, strength)(before.to(torch.uint8)).float()
         different = ((after - expected).abs() > 2).float().mean()
-        assert float(different) < (0.01 if name == "Rotate" else 1e-6)  # ties between neighbours are rounded either way
+        assert float(different) < (
+            0.01 if name == "Rotate" else 1e-6
+        )  # ties between neighbours are rounded either way
 
 
 def test_policies_strengths_are_torchvisions() -> None:
     from torchvision.transforms import v2
 
-    for ours, theirs in ((RandAugment(), v2.RandAugment()), (TrivialAugment(), v2.TrivialAugmentWide())):
+    for ours, theirs in (
+        (RandAugment(), v2.RandAugment()),
+        (TrivialAugment(), v2.TrivialAugmentWide()),
+    ):
         for name, (strength, signed) in theirs._AUGMENTATION_SPACE.items():
             expected = strength(BINS, 32, 40)
             got = ours.strengths(32, 40).get(name)
             assert bool(SIGNED[NAMES.index(name)]) == signed
             assert (expected is None) == (got is None)
             if got is not None:
-                scale = 255 if name == "Solarize" else 1  # torchvision's is a share of the greatest value
+                scale = (
+                    255 if name == "Solarize" else 1
+                )  # torchvision's is a share of the greatest value
                 assert torch.allclose(torch.as_tensor(expected).float() * scale, got)
 
 
@@ -164,7 +189,9 @@ def test_mixup_and_cutmix_equal_a_loop() -> None:
     for i, s in enumerate(share.tolist()):
         assert torch.allclose(mixed[i], s * x[i] + (1 - s) * x[i - 1])
         assert torch.allclose(targets[i], s * y[i] + (1 - s) * y[i - 1])
-    top, left, bottom, right = torch.tensor([[0, 1, 2, 3], [0, 2, 4, 4], [6, 3, 6, 3], [8, 7, 5, 4]])
+    top, left, bottom, right = torch.tensor(
+        [[0, 1, 2, 3], [0, 2, 4, 4], [6, 3, 6, 3], [8, 7, 5, 4]]
+    )
     mixed, targets = cutmix(x, y, top, left, bottom, right)
     for i in range(4):
         box = slice(int(top[i]), int(bottom[i])), slice(int(left[i]), int(right[i]))
@@ -178,7 +205,9 @@ def test_mixup_and_cutmix_equal_a_loop() -> None:
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
 def test_shares_are_beta_distributed(alpha: float) -> None:
     """Chi-square over ten bins of equal probability, as NumPy draws them; 9 degrees of freedom."""
-    edges = np.quantile(np.random.default_rng(0).beta(alpha, alpha, 2_000_000), np.linspace(0, 1, 11)[1:-1])
+    edges = np.quantile(
+        np.random.default_rng(0).beta(alpha, alpha, 2_000_000), np.linspace(0, 1, 11)[1:-1]
+    )
     shares = Mixup(alpha).shares(20_000, generator())
     counts = torch.bucketize(shares, torch.from_numpy(edges).float()).bincount(minlength=10)
     assert chi_square(counts) < 27.9
@@ -198,7 +227,7 @@ def test_samples_differ_and_follow_the_seed(transform: Flip) -> None:
 
 def test_transforms_of_policies_are_drawn_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chi-square over the 14 transforms, the 31 strengths and the 2 signs."""
-    from project.data import policies
+    from project.data.transforms import policies
 
     drawn: list[tuple[Tensor, Tensor]] = []
     monkeypatch.setattr(policies, "transformed", lambda x, k, s: (drawn.append((k, s)), x)[1])
@@ -217,7 +246,9 @@ def test_flip_and_cutout_are_drawn_evenly() -> None:
     assert chi_square(flipped[:, 0, 0, 0].long().bincount(minlength=2)) < 10.8
     x[:, :, :, 1:] = 1
     x[0] = -6399  # the mean colour is about zero
-    centre = (Cutout(1)(x, torch.zeros(6400), generator())[0][1:, 0] != 1).flatten(1).long().argmax(1)
+    centre = (
+        (Cutout(1)(x, torch.zeros(6400), generator())[0][1:, 0] != 1).flatten(1).long().argmax(1)
+    )
     assert chi_square(centre.bincount(minlength=64)) < 103.5
 
 
@@ -229,7 +260,9 @@ def test_erased_areas_are_torchvisions() -> None:
     area = torch.tensor([p["h"] * p["w"] for p in theirs]).double()
     x = torch.zeros(4000, 1, 32, 40)
     x[0] = 1  # so that the mean colour is not zero
-    erased = (RandomErasing(1.0)(x, torch.zeros(4000), generator())[0][1:] != 0).sum((1, 2, 3)).double()
+    erased = (
+        (RandomErasing(1.0)(x, torch.zeros(4000), generator())[0][1:] != 0).sum((1, 2, 3)).double()
+    )
     assert torch.allclose(erased.mean(), area.mean(), rtol=0.05)
     assert torch.allclose(erased.std(), area.std(), rtol=0.05)
 

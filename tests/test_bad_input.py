@@ -15,15 +15,22 @@ import pytest
 import torch
 
 import project
-from project.arguments import DEFAULT_CONFIG
-from project.cli import main
-from project.run import Run, find_run
+from project.cli.arguments import DEFAULT_CONFIG
+from project.cli.main import main
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
 ROOT = Path(project.__file__).parent.parent
 DIGITS = DEFAULT_CONFIG.read_text()
-MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "--trainer.max_epochs=1", *QUIET]
+MLP_ON_MNIST = [
+    "fit",
+    "--model=MLP",
+    "--data=MNIST",
+    "--data.download=false",
+    "--trainer.max_epochs=1",
+    *QUIET,
+]
 
 
 @pytest.mark.parametrize(
@@ -38,8 +45,14 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--optimizer=SGDD"], "no class SGDD; did you mean SGD?"),
         (["fit", "--lr_schedule=Cosine"], "did you mean WarmupCosine?"),
         (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
-        (["fit", "--optimizer.lr=-1"], "--optimizer AdamW cannot be used so: Invalid learning rate"),
-        (["fit", "--optimizer=Muon"], "--optimizer Muon cannot be used so: Muon only supports 2D parameters"),
+        (
+            ["fit", "--optimizer.lr=-1"],
+            "--optimizer AdamW cannot be used so: Invalid learning rate",
+        ),
+        (
+            ["fit", "--optimizer=Muon"],
+            "--optimizer Muon cannot be used so: Muon only supports 2D parameters",
+        ),
         (
             ["fit", "--optimizer.fused=true", "--optimizer.foreach=true"],
             "--optimizer AdamW cannot be used so: `fused` and `foreach` cannot be `True` together",
@@ -53,7 +66,10 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
         (["fit", "--model.label_smoothing=1.5"], "label_smoothing"),
         (["fit", "--model.hidden=[0]"], "positive"),
         (["fit", "--model.channels_last=true"], "which has no convolution"),
-        (["fit", "--model.num_classes=3"], "model.num_classes (--model.num_classes) comes from the data"),
+        (
+            ["fit", "--model.num_classes=3"],
+            "model.num_classes (--model.num_classes) comes from the data",
+        ),
         (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
         (["fit", "--model.optimizer=SGD"], "use --optimizer"),
         (["fit", "--model=LeNet"], "data"),
@@ -73,15 +89,30 @@ MLP_ON_MNIST = ["fit", "--model=MLP", "--data=MNIST", "--data.download=false", "
             ["describe", "--model=VGG", "--input_shape=[3,28,28]"],
             "not 28x28: use --model.stem small",
         ),
-        (["describe", "--model=ResNet", "--model.stem=small", "--model.pool=avg"], "small stem does not pool"),
-        (["describe", "--model=ResNet", "--model.depth=19"], "expected one of 18, 34, 50, 101, 152"),
+        (
+            ["describe", "--model=ResNet", "--model.stem=small", "--model.pool=avg"],
+            "small stem does not pool",
+        ),
+        (
+            ["describe", "--model=ResNet", "--model.depth=19"],
+            "expected one of 18, 34, 50, 101, 152",
+        ),
         (["describe", "--model=ResNet", "--num_classes=-1"], "must be positive"),
         (["describe", "--model=ResNet", "--num_classes=0"], "must be positive"),
-        (["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,-1,5]"], "must be positive"),
-        (["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,1,1]"], "2x2 pixels or more"),
+        (
+            ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,-1,5]"],
+            "must be positive",
+        ),
+        (
+            ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,1,1]"],
+            "2x2 pixels or more",
+        ),
         (["describe", "--model=ResNet", "--checkpoint=best"], "would do nothing"),
         (["fit", "--data=ImageNet", "--model=ResNet", "--data.min_area=-1"], "a share of the area"),
-        (["fit", "--data=ImageNet", "--model=ResNet", "--data.root=nowhere"], "holds no folder for each class"),
+        (
+            ["fit", "--data=ImageNet", "--model=ResNet", "--data.root=nowhere"],
+            "holds no folder for each class",
+        ),
         (["fit", "--lr_schedule=Polynomial", "--lr_schedule.power=0"], "positive"),
         (["fit", "--checkpoint=best"], "goes on from its last checkpoint"),
         (["fit", "--seed_everything=true"], "expected int"),
@@ -125,7 +156,9 @@ def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
         (["--trainer.plugins+=SlurmEnvironment"], "; did you mean SLURMEnvironment?"),
     ],
 )
-def test_only_a_class_that_fits_the_key_is_suggested(args: list[str], hint: str, fails: Fails) -> None:
+def test_only_a_class_that_fits_the_key_is_suggested(
+    args: list[str], hint: str, fails: Fails
+) -> None:
     key, _, word = args[0].removeprefix("--").partition("=")
     assert fails("fit", *args) == f"error: {key.removesuffix('+')}: there is no class {word}{hint}"
 
@@ -133,17 +166,28 @@ def test_only_a_class_that_fits_the_key_is_suggested(args: list[str], hint: str,
 @pytest.mark.parametrize(
     ("args", "end"),
     [
-        (["--data.augment+=Rotate", "--data.augment.degres=3"], "not accepted by Rotate; did you mean degrees?"),
+        (
+            ["--data.augment+=Rotate", "--data.augment.degres=3"],
+            "not accepted by Rotate; did you mean degrees?",
+        ),
         (["--data.mix=Mixup", "--data.mix.alph=3"], "not accepted by Mixup; did you mean alpha?"),
-        (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitr=a"], "did you mean monitor?"),
+        (
+            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitr=a"],
+            "did you mean monitor?",
+        ),
         (["--optimizer.degrees=3"], "Option 'degrees' is not accepted by AdamW"),
         (["--wandb.tag=[a]"], "unrecognized arguments: --wandb.tag [a]; did you mean wandb.tags?"),
-        (["--model_checkpoint.monito=a"], "--model_checkpoint.monito a; did you mean model_checkpoint.monitor?"),
+        (
+            ["--model_checkpoint.monito=a"],
+            "--model_checkpoint.monito a; did you mean model_checkpoint.monitor?",
+        ),
         (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs 3"),
         (["--modle=MLP"], "unrecognized arguments: --modle MLP; did you mean model?"),
     ],
 )
-def test_only_an_argument_of_the_class_is_suggested(args: list[str], end: str, fails: Fails) -> None:
+def test_only_an_argument_of_the_class_is_suggested(
+    args: list[str], end: str, fails: Fails
+) -> None:
     assert fails("fit", *args).endswith(end)
 
 
@@ -153,11 +197,25 @@ def test_only_an_argument_of_the_class_is_suggested(args: list[str], end: str, f
         (DIGITS.replace("hidden:", "hiden:"), "did you mean hidden?"),
         (DIGITS.replace("max_epochs:", "max_epoch:"), "did you mean trainer.max_epochs?"),
         (DIGITS.replace("class_path: Rotate", "class_path: Rotte"), "did you mean Rotate?"),
-        (DIGITS.replace("class_path: MLP", "class_path: LeNet"), "'hidden' is not accepted by LeNet"),
+        (
+            DIGITS.replace("class_path: MLP", "class_path: LeNet"),
+            "'hidden' is not accepted by LeNet",
+        ),
         (DIGITS.replace("hidden:", "num_classes: 3\n    hidden:"), "comes from the data"),
-        (DIGITS.replace("    hidden: [512, 256]\n    batch_norm: true\n    dropout: 0.3\n", "    - 1\n"), "model"),
-        (DIGITS.replace("max_epochs: 60", "max_epochs: None"), "trainer.max_epochs (in bad.yaml) is the word None"),
-        (DIGITS.replace("dropout: 0.3", "dropout: None"), "model.dropout (in bad.yaml) is the word None: write null"),
+        (
+            DIGITS.replace(
+                "    hidden: [512, 256]\n    batch_norm: true\n    dropout: 0.3\n", "    - 1\n"
+            ),
+            "model",
+        ),
+        (
+            DIGITS.replace("max_epochs: 60", "max_epochs: None"),
+            "trainer.max_epochs (in bad.yaml) is the word None",
+        ),
+        (
+            DIGITS.replace("dropout: 0.3", "dropout: None"),
+            "model.dropout (in bad.yaml) is the word None: write null",
+        ),
         (DIGITS.replace("dropout: 0.3", "dropout: null"), "model.dropout cannot be null"),
         (DIGITS.replace("class_path: WarmupCosine", "class_path: None"), "is null: give Constant"),
         (DIGITS + "wandb: {mode: None}\n", "wandb.mode (in bad.yaml) is the word None: write null"),
@@ -174,7 +232,10 @@ def test_bad_config(text: str, said: str, fails: Fails) -> None:
 def test_config_in_another_encoding(fails: Fails) -> None:
     Path("latin.yaml").write_bytes("# réseau\n".encode("latin-1") + DIGITS.encode())
     said = fails("fit", "--config", "latin.yaml")
-    assert said == "error: the config latin.yaml is not UTF-8 (byte 0xe9 at position 3): save it as UTF-8"
+    assert (
+        said
+        == "error: the config latin.yaml is not UTF-8 (byte 0xe9 at position 3): save it as UTF-8"
+    )
 
 
 def test_config_that_is_a_pickle_is_not_executed(fails: Fails) -> None:
@@ -209,7 +270,16 @@ def damage(kind: str, path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["test", "fit"])
 @pytest.mark.parametrize(
-    "kind", ["truncated", "empty", "text", "pickle", "pickle in torch's format", "foreign", "another model"]
+    "kind",
+    [
+        "truncated",
+        "empty",
+        "text",
+        "pickle",
+        "pickle in torch's format",
+        "foreign",
+        "another model",
+    ],
 )
 def test_bad_checkpoint(kind: str, command: str, run_copy: Run, fails: Fails) -> None:
     for path in run_copy.checkpoints.iterdir() if command == "fit" else []:
@@ -223,7 +293,9 @@ def test_bad_checkpoint(kind: str, command: str, run_copy: Run, fails: Fails) ->
 
 
 def test_missing_checkpoint(run_copy: Run, fails: Fails) -> None:
-    assert "there is no checkpoint" in fails("test", "--run", str(run_copy.folder), "--checkpoint=x.ckpt", *QUIET)
+    assert "there is no checkpoint" in fails(
+        "test", "--run", str(run_copy.folder), "--checkpoint=x.ckpt", *QUIET
+    )
 
 
 def test_config_of_another_model_on_a_run(run_copy: Run, fails: Fails) -> None:
@@ -251,11 +323,21 @@ def test_mnist_without_files_and_network(fails: Fails, monkeypatch: pytest.Monke
         ("train-images-idx3-ubyte", lambda data: b"", "magic number"),
         ("train-images-idx3-ubyte", lambda data: data[:6], "header"),
         ("train-labels-idx1-ubyte", lambda data: data[:-1], "its header says"),
-        ("train-labels-idx1-ubyte", lambda data: data[:8] + b"\x0b" + data[9:], "do not fit each other"),
-        ("train-labels-idx1-ubyte", lambda data: data[:4] + (999).to_bytes(4) + data[9:], "do not fit each other"),
+        (
+            "train-labels-idx1-ubyte",
+            lambda data: data[:8] + b"\x0b" + data[9:],
+            "do not fit each other",
+        ),
+        (
+            "train-labels-idx1-ubyte",
+            lambda data: data[:4] + (999).to_bytes(4) + data[9:],
+            "do not fit each other",
+        ),
     ],
 )
-def test_damaged_mnist(name: str, edit: Callable, said: str, mnist_root: Path, fails: Fails) -> None:
+def test_damaged_mnist(
+    name: str, edit: Callable, said: str, mnist_root: Path, fails: Fails
+) -> None:
     shutil.copytree(mnist_root, "copy")
     path = Path("copy/MNIST/raw") / name
     path.write_bytes(edit(path.read_bytes()))
@@ -271,7 +353,9 @@ def test_image_that_cannot_be_decoded(content: bytes, run_copy: Run, fails: Fail
         "predict", "--run", str(run_copy.folder), "--images", "bad.png", *QUIET
     )
     Path("empty").mkdir()
-    assert "holds no image" in fails("predict", "--run", str(run_copy.folder), "--images", "empty", *QUIET)
+    assert "holds no image" in fails(
+        "predict", "--run", str(run_copy.folder), "--images", "empty", *QUIET
+    )
     assert "needs --images" in fails("predict", "--run", str(run_copy.folder), *QUIET)
 
 
@@ -345,20 +429,28 @@ def test_bug_of_the_users_keeps_its_traceback(args: list[str], kind: str) -> Non
 
 def test_bug_in_a_class_of_the_script_that_is_run_keeps_its_traceback() -> None:
     script = "class Net(InConstructor):\n    pass\nfrom project.cli import main\n"
-    Path("script.py").write_text(BUGS + script + "main(['fit', '--model=__main__.Net', '--data=Digits'])\n")
+    Path("script.py").write_text(
+        BUGS + script + "main(['fit', '--model=__main__.Net', '--data=Digits'])\n"
+    )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, env=env, check=False)
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, env=env, check=False
+    )
     assert done.returncode == 1
     assert 'script.py", line' in done.stderr
 
 
-@pytest.mark.parametrize("args", [["report", "--output=/proc/a/b.html"], ["compare", "--picture=/proc/a.png"]])
+@pytest.mark.parametrize(
+    "args", [["report", "--output=/proc/a/b.html"], ["compare", "--picture=/proc/a.png"]]
+)
 def test_place_that_cannot_be_written(args: list[str], finished: Run, fails: Fails) -> None:
     assert "cannot write /proc/" in fails(args[0], str(finished.folder), args[1])
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf"])
-def test_divergence_stops_and_keeps_the_last_good_checkpoint(bad: str, run_copy: Run, fails: Fails) -> None:
+def test_divergence_stops_and_keeps_the_last_good_checkpoint(
+    bad: str, run_copy: Run, fails: Fails
+) -> None:
     """The first weights to be updated after the checkpoint's 40 steps meet a loss that is not finite at step 43."""
     before = {path.name: path.read_bytes() for path in run_copy.checkpoints.iterdir()}
     Path("diverge.py").write_text(
@@ -386,7 +478,9 @@ def test_unwritable_folder(fails: Fails) -> None:
 def shell(*args: str, **options: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "project", *args]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=100, check=False, **options)  # type: ignore[call-overload]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=env, timeout=100, check=False, **options
+    )  # type: ignore[call-overload]
 
 
 def test_disk_full_while_saving() -> None:
@@ -408,15 +502,27 @@ def test_disk_full_while_saving() -> None:
 def test_ctrl_c_saves_and_says_how_to_go_on() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     env |= {"WANDB_MODE": "offline"}
-    command = [sys.executable, "-m", "project", "fit", "--trainer.max_epochs=5000", "--data.num_workers=2", *QUIET]
+    command = [
+        sys.executable,
+        "-m",
+        "project",
+        "fit",
+        "--trainer.max_epochs=5000",
+        "--data.num_workers=2",
+        *QUIET,
+    ]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, env=env, start_new_session=True
+    )
     try:
         for _ in range(600):
             if list(Path().glob("runs/digits/*/checkpoints/last.ckpt")):
                 break
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to W&B's process and the loader's too
+        os.killpg(
+            process.pid, signal.SIGINT
+        )  # as a terminal does: to W&B's process and the loader's too
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()

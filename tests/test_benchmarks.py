@@ -9,9 +9,18 @@ import pytest
 import torch
 
 import project.models
-from project.arguments import read_config
+from project.cli.arguments import read_config
 from project.data import CIFAR10
-from tests.benchmarks import RESULTS, cifar10_fast, fit, gpu, input_cifar, input_imagenet, loop, measure_each
+from tests.benchmarks import (
+    RESULTS,
+    cifar10_fast,
+    fit,
+    gpu,
+    input_cifar,
+    input_imagenet,
+    loop,
+    measure_each,
+)
 from tests.benchmarks.recipe import CONFIGS, Rate, Recipe
 from tests.benchmarks.share import Stopwatch
 from tests.benchmarks.turns import ByHand, TakeTurns
@@ -36,7 +45,9 @@ def test_loop_by_hand_trains(tmp_path: Path) -> None:
     mean, std = torch.full((1, 1, 1), 128.0), torch.full((1, 1, 1), 64.0)
     make = lambda groups: torch.optim.AdamW(groups, lr=0.01)  # noqa: E731
     log = tmp_path / "hand.csv"
-    by_hand = ByHand(loop.mlp(), make, iter(lambda: (x, y), None), mean, std, log, torch.device("cpu"))
+    by_hand = ByHand(
+        loop.mlp(), make, iter(lambda: (x, y), None), mean, std, log, torch.device("cpu")
+    )
     for _ in range(2):
         by_hand.train(50)
     by_hand.file.close()
@@ -47,7 +58,10 @@ def test_loop_by_hand_trains(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
-    recipe, model = Recipe.of(config, Namespace(**{**SMALL, "side": 224})), read_config(config)["model"]
+    recipe, model = (
+        Recipe.of(config, Namespace(**{**SMALL, "side": 224})),
+        read_config(config)["model"],
+    )
     with torch.device("meta"):
         network = recipe.network()
         ours = getattr(project.models, model["class_path"])(
@@ -61,7 +75,9 @@ def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
 @pytest.mark.parametrize("name", ["digits", "mnist_lenet"])
 def test_turns_and_rate(name: str, tmp_path: Path) -> None:
     recipe = Recipe.of(CONFIGS[0].with_stem(name), Namespace(**SMALL))
-    turns = TakeTurns(lambda trainer: {"hand": recipe.by_hand(trainer.datamodule, tmp_path)}, steps=2, turns=2)
+    turns = TakeTurns(
+        lambda trainer: {"hand": recipe.by_hand(trainer.datamodule, tmp_path)}, steps=2, turns=2
+    )
     rate = Rate(1, 7)
     recipe.fit(turns, rate, flags=QUIET)
     result = turns.result()
@@ -71,7 +87,9 @@ def test_turns_and_rate(name: str, tmp_path: Path) -> None:
     assert rate.images_per_s > 0
 
 
-def test_fast_recipe_by_hand_tells_each_step(cifar_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_recipe_by_hand_tells_each_step(
+    cifar_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = read_config(cifar10_fast.CONFIG)
     content["data"]["init_args"]["batch_size"] = 16
     monkeypatch.setattr(cifar10_fast, "read_config", lambda _: content)
@@ -79,17 +97,24 @@ def test_fast_recipe_by_hand_tells_each_step(cifar_root: Path, monkeypatch: pyte
     data.setup("fit")
     cpu, seen = torch.device("cpu"), []
     clock = cifar10_fast.Clock(cpu, steps=25, warmup=2)
-    cifar10_fast.train_by_hand(data, 0, cpu, 5, False, [8, 8, 8], lambda step: (seen.append(step), clock(step)))
+    cifar10_fast.train_by_hand(
+        data, 0, cpu, 5, False, [8, 8, 8], lambda step: (seen.append(step), clock(step))
+    )
     assert seen == list(range(26))
     assert clock.seconds > 0
     assert clock.warmup_seconds > 0
 
 
 def test_waiting_is_when_no_kernel_runs() -> None:
-    def event(name: str, start: float, end: float, kind: str = "CUDA", user: bool = False) -> SimpleNamespace:
+    def event(
+        name: str, start: float, end: float, kind: str = "CUDA", user: bool = False
+    ) -> SimpleNamespace:
         time = SimpleNamespace(start=start, end=end)
         return SimpleNamespace(
-            name=name, time_range=time, device_type=SimpleNamespace(name=kind), is_user_annotation=user
+            name=name,
+            time_range=time,
+            device_type=SimpleNamespace(name=kind),
+            is_user_annotation=user,
         )
 
     events = [
@@ -104,7 +129,9 @@ def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
         return {"value": {"b": 2, "c": 3}[config.stem]}
 
     with pytest.raises(SystemExit) as stop:
-        measure_each([Path("a.yaml"), Path("b.yaml"), Path("c.yaml")], measure, tmp_path / "found.json")
+        measure_each(
+            [Path("a.yaml"), Path("b.yaml"), Path("c.yaml")], measure, tmp_path / "found.json"
+        )
     assert stop.value.code
     found = json.loads((tmp_path / "found.json").read_text())["experiments"]
     assert found == {"a": {"failed": "KeyError"}, "b": {"value": 2}, "c": {"value": 3}}

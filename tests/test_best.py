@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from project.cli import CLI, main
-from project.run import Run, find_run
+from project.cli.main import CLI, main
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 # A rate so high that the best epoch is not the last; the monitor of the digits' config is val/loss.
@@ -38,7 +38,11 @@ def step_of(path: Path) -> int:
         ([], None, 0),
         (["save_top_k=2"], None, 2),
         (["save_top_k=-1"], None, 6),
-        (["save_top_k=3", "filename={epoch}-{val/loss:.3f}", "auto_insert_metric_name=false"], None, 3),
+        (
+            ["save_top_k=3", "filename={epoch}-{val/loss:.3f}", "auto_insert_metric_name=false"],
+            None,
+            3,
+        ),
         (["filename=kept"], None, 1),
         (["dirpath=elsewhere"], "elsewhere", 1),
         (["save_top_k=2", "dirpath=elsewhere", "filename=same"], "elsewhere", 2),
@@ -53,7 +57,9 @@ def test_best_of_those_that_are_kept(
     assert order[0] != 120  # or the last would do
     assert step_of(run.checkpoint("best")) == order[0]
     own = {"best.ckpt", "last.ckpt", "previous.ckpt"}
-    kept = [p for p in Path(folder or run.checkpoints).rglob("*.ckpt") if folder or p.name not in own]
+    kept = [
+        p for p in Path(folder or run.checkpoints).rglob("*.ckpt") if folder or p.name not in own
+    ]
     assert sorted(map(step_of, kept)) == sorted(order[:count])
     best = main(["validate", "--run", str(run.folder), *QUIET])
     assert best is not None
@@ -72,7 +78,11 @@ def test_best_stays_the_best_when_a_run_with_several_goes_on(fit: Callable[..., 
 
 def test_a_further_checkpoint_callback(fit: Callable[..., CLI]) -> None:
     monitor = ["monitor=train/loss", "save_top_k=2", "filename=train-{step}"]
-    fit(*UNSTEADY, "--trainer.callbacks+=ModelCheckpoint", *(f"--trainer.callbacks.{option}" for option in monitor))
+    fit(
+        *UNSTEADY,
+        "--trainer.callbacks+=ModelCheckpoint",
+        *(f"--trainer.callbacks.{option}" for option in monitor),
+    )
     run = find_run(Path("runs/digits"))
     assert step_of(run.checkpoint("best")) == steps_by_loss(run)[0]
     assert len(list(run.checkpoints.glob("train-step=*.ckpt"))) == 2
@@ -102,14 +112,29 @@ def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
         (["--model_checkpoint.save_top_k=0"], "a run needs its best checkpoint"),
         (["--model_checkpoint.every_n_epochs=0"], "a run needs its best checkpoint"),
         (["--model_checkpoint.monitor=null"], "leaves no best checkpoint"),
-        (["--model_checkpoint.monitor=val_loss"], "--model_checkpoint monitors val_loss, which is not logged"),
+        (
+            ["--model_checkpoint.monitor=val_loss"],
+            "--model_checkpoint monitors val_loss, which is not logged",
+        ),
         (["--model_checkpoint.filename=last"], "filename last is taken"),
-        (["--model_checkpoint.filename=best", "--model_checkpoint.save_top_k=2"], "filename best is taken"),
+        (
+            ["--model_checkpoint.filename=best", "--model_checkpoint.save_top_k=2"],
+            "filename best is taken",
+        ),
         (["--model_checkpoint.save_on_exception=true"], "would overwrite the best checkpoint"),
         (["--model_checkpoint.save_last=true"], "always saves last.ckpt"),
-        (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.save_last=true"], "always saves last.ckpt"),
-        (["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.filename=best"], "its own best.ckpt"),
-        (["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss"], "EarlyStopping monitors"),
+        (
+            ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.save_last=true"],
+            "always saves last.ckpt",
+        ),
+        (
+            ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.filename=best"],
+            "its own best.ckpt",
+        ),
+        (
+            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],
+            "EarlyStopping monitors",
+        ),
     ],
 )
 def test_refused(args: list[str], said: str, fails: Callable[..., str]) -> None:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from project.cli import main
+from project.cli.main import main
 from project.data import CIFAR10, MNIST, Digits
 from project.models import ImageClassifier
 from tests.conftest import DATA
@@ -22,7 +22,9 @@ class Leaky(ImageClassifier):
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self.unused = nn.Linear(3, 3)
-        self.head = nn.Linear(self.input_shape[0] * self.input_shape[1] * self.input_shape[2], self.num_classes)
+        self.head = nn.Linear(
+            self.input_shape[0] * self.input_shape[1] * self.input_shape[2], self.num_classes
+        )
         self.initialize()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +56,11 @@ def checked(capsys: pytest.CaptureFixture[str]) -> Checked:
                 main(["check", *args])
             assert stop.value.code == status
         said = capsys.readouterr()
-        cells = [[cell.strip() for cell in line.split("│")[1:3]] for line in said.out.splitlines() if "│" in line]
+        cells = [
+            [cell.strip() for cell in line.split("│")[1:3]]
+            for line in said.out.splitlines()
+            if "│" in line
+        ]
         return {name: verdict for name, verdict in cells if name}, said.out + said.err
 
     return run
@@ -62,8 +68,23 @@ def checked(capsys: pytest.CaptureFixture[str]) -> Checked:
 
 def test_all_is_well_with_the_digits(checked: Checked) -> None:
     verdicts, said = checked()
-    expected = ["files", "checksums", "classes", "splits", "mean and std", "picture", "loss at the start"]
-    assert list(verdicts) == [*expected, "one batch overfits", "gradients", "leaks", "images/s", "whole run"]
+    expected = [
+        "files",
+        "checksums",
+        "classes",
+        "splits",
+        "mean and std",
+        "picture",
+        "loss at the start",
+    ]
+    assert list(verdicts) == [
+        *expected,
+        "one batch overfits",
+        "gradients",
+        "leaks",
+        "images/s",
+        "whole run",
+    ]
     assert set(verdicts.values()) - {"note"} == {"ok"}
     assert "1,797 images compared by hash: train, val and test have no image in common" in said
     with Image.open("runs/digits/check.png") as picture:
@@ -73,14 +94,20 @@ def test_all_is_well_with_the_digits(checked: Checked) -> None:
 
 def test_wrong_data_are_found(checked: Checked) -> None:
     verdicts, said = checked("--model=MLP", f"--data={__name__}.Shifted", status=2)
-    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == ["splits", "mean and std"]
+    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == [
+        "splits",
+        "mean and std",
+    ]
     assert "images of test are in train too" in said
     assert "error: check found 2 problem(s): splits, mean and std" in said
 
 
 def test_wrong_models_are_found(checked: Checked) -> None:
     verdicts, said = checked(f"--model={__name__}.Leaky", "--data=Digits", status=2)
-    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == ["gradients", "leaks"]
+    assert [name for name, verdict in verdicts.items() if verdict == "wrong"] == [
+        "gradients",
+        "leaks",
+    ]
     assert "none reaches unused.weight, unused.bias" in said
 
 
@@ -90,17 +117,27 @@ def test_what_cannot_learn_is_found(checked: Checked, monkeypatch: pytest.Monkey
     assert verdicts["one batch overfits"] == "wrong"
 
 
-def test_files_that_cannot_be_read_are_listed(checked: Checked, folders: Path, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_listed(
+    checked: Checked, folders: Path, tmp_path: Path
+) -> None:
     import shutil
 
     root = Path(shutil.copytree(folders, tmp_path / "folders"))
     (root / "train" / "n02" / "bad.JPEG").write_bytes(b"no image")
-    args = ["--model=LeNet", "--data=ImageNet", f"--data.root={root}", "--data.image_size=32", "--data.batch_size=8"]
+    args = [
+        "--model=LeNet",
+        "--data=ImageNet",
+        f"--data.root={root}",
+        "--data.image_size=32",
+        "--data.batch_size=8",
+    ]
     verdicts, said = checked(*args)
     assert (verdicts["train images"], verdicts["test images"]) == ("note", "ok")
     assert "1 of the 31 looked at cannot be read" in said
     assert "bad.JPEG" in said
-    (root / "val" / "n01" / "copy.JPEG").write_bytes((root / "train" / "n01" / "3.JPEG").read_bytes())
+    (root / "val" / "n01" / "copy.JPEG").write_bytes(
+        (root / "train" / "n01" / "3.JPEG").read_bytes()
+    )
     verdicts, said = checked(*args, status=2)
     assert verdicts["splits"] == "wrong"
 

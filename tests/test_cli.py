@@ -17,12 +17,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import project
-from project.arguments import DEFAULT_CONFIG, read_arguments
-from project.cli import CLI, main
-from project.loggers import MetricsCSV
-from project.names import flatten
-from project.run import Run, find_run
-from project.study.trial import Parsed
+from project.cli.arguments import DEFAULT_CONFIG, read_arguments
+from project.cli.main import CLI, main
+from project.cli.naming import flatten
+from project.commands.sweep.trial import Parsed
+from project.loggers.metrics_csv import MetricsCSV
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 Fit = Callable[..., CLI]
@@ -66,7 +66,9 @@ def test_metrics_csv_has_the_history(finished: Run) -> None:
     assert 0 <= float(history[-1]["val/acc"]) <= 1
 
 
-def test_metrics_csv_is_written_within_a_long_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_csv_is_written_within_a_long_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, start = Run(tmp_path), time.monotonic()
     logger = MetricsCSV(run)
     for step, seconds in ((0, 0), (1, 5), (2, 11), (3, 12), (4, 30)):
@@ -104,7 +106,9 @@ def test_load_from_checkpoint_needs_no_config(finished: Run) -> None:
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
-def test_test_from_another_folder(run_copy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_from_another_folder(
+    run_copy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -114,7 +118,10 @@ def test_test_from_another_folder(run_copy: Run, tmp_path: Path, monkeypatch: py
         assert len(ledger) == expected
     assert ledger[0]["test/acc"] == ledger[1]["test/acc"] > 0.5
     assert rows(run_copy)[-1]["test/acc"]
-    assert {p.stem for p in run_copy.figures.glob("*_test.png")} >= {"confusion_matrix_test", "predictions_test"}
+    assert {p.stem for p in run_copy.figures.glob("*_test.png")} >= {
+        "confusion_matrix_test",
+        "predictions_test",
+    }
     assert list(elsewhere.iterdir()) == []
 
 
@@ -151,8 +158,12 @@ def test_predictions_of_each_sample_equal_a_plain_loop(run_copy: Run) -> None:
         confidence, predicted = model(x).softmax(1).max(1)
         assert [int(row["predicted"]) for row in table] == predicted.tolist()
         assert [int(row["true"]) for row in table] == dataset.y[indices].tolist()
-        assert [float(row["confidence"]) for row in table] == pytest.approx(confidence.tolist(), abs=1e-5)
-        assert [row["true_name"] for row in table] == [row["true"] for row in table]  # the digits' names
+        assert [float(row["confidence"]) for row in table] == pytest.approx(
+            confidence.tolist(), abs=1e-5
+        )
+        assert [row["true_name"] for row in table] == [
+            row["true"] for row in table
+        ]  # the digits' names
 
 
 def test_validate_takes_the_checkpoint_asked_for(run_copy: Run) -> None:
@@ -169,8 +180,20 @@ def test_predict_files_and_folders(run_copy: Run, tmp_path: Path) -> None:
     folder.mkdir()
     digits = load_digits()
     for i in range(9):
-        Image.fromarray((digits.images[i] * 255 / 16).astype("uint8")).resize((50, 40)).save(folder / f"{i}.png")
-    main(["predict", "--run", str(run_copy.folder), "--images", str(folder / "3.png"), str(folder), *QUIET])
+        Image.fromarray((digits.images[i] * 255 / 16).astype("uint8")).resize((50, 40)).save(
+            folder / f"{i}.png"
+        )
+    main(
+        [
+            "predict",
+            "--run",
+            str(run_copy.folder),
+            "--images",
+            str(folder / "3.png"),
+            str(folder),
+            *QUIET,
+        ]
+    )
     with run_copy.predictions.open() as file:
         table = list(csv.DictReader(file))
     assert [Path(row["image"]).name for row in table] == ["3.png", *(f"{i}.png" for i in range(9))]
@@ -194,14 +217,18 @@ def test_fit_run_goes_on(run_copy: Run) -> None:
     assert cli is not None
     after = rows(run_copy)
     assert cli.trainer.global_step == 60
-    assert after[: len(before)] == [row | dict.fromkeys(after[0].keys() - row.keys(), "") for row in before]
+    assert after[: len(before)] == [
+        row | dict.fromkeys(after[0].keys() - row.keys(), "") for row in before
+    ]
     assert [int(row["step"]) for row in after] == [19, 39, 49, 59] or len(after) > len(before)
     assert len({row["step"] for row in after}) == len(after)
     assert yaml.safe_load(run_copy.config.read_text())["trainer"]["max_epochs"] == 3
     assert len(json.loads(run_copy.environment.read_text())["before"]) == 1
 
 
-def test_fit_run_of_a_complete_run_does_nothing(run_copy: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_run_of_a_complete_run_does_nothing(
+    run_copy: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = run_copy.metrics.read_text()
     main(["fit", "--run", str(run_copy.folder), *QUIET])
     assert "complete, so nothing was done" in " ".join(capsys.readouterr().out.split())
@@ -209,7 +236,12 @@ def test_fit_run_of_a_complete_run_does_nothing(run_copy: Run, capsys: pytest.Ca
 
 
 def test_flags_win_over_the_run_and_its_checkpoint(run_copy: Run) -> None:
-    flags = ["--optimizer.lr=0.5", "--optimizer.weight_decay=0.7", "--lr_schedule=Constant", "--trainer.max_epochs=3"]
+    flags = [
+        "--optimizer.lr=0.5",
+        "--optimizer.weight_decay=0.7",
+        "--lr_schedule=Constant",
+        "--trainer.max_epochs=3",
+    ]
     cli = main(["fit", "--run", str(run_copy.folder), *flags, *QUIET])
     assert cli is not None
     weights, others = cli.trainer.optimizers[0].param_groups
@@ -217,8 +249,15 @@ def test_flags_win_over_the_run_and_its_checkpoint(run_copy: Run) -> None:
     assert float(rows(run_copy)[-1]["lr"]) == 0.5
 
 
-def test_another_optimizer_on_a_run_starts_afresh(run_copy: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--optimizer=SGD", "--optimizer.lr=0.01", "--optimizer.momentum=0.9", "--trainer.max_epochs=3"]
+def test_another_optimizer_on_a_run_starts_afresh(
+    run_copy: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [
+        "--optimizer=SGD",
+        "--optimizer.lr=0.01",
+        "--optimizer.momentum=0.9",
+        "--trainer.max_epochs=3",
+    ]
     cli = main(["fit", "--run", str(run_copy.folder), *flags, *QUIET])
     assert cli is not None
     assert type(cli.trainer.optimizers[0]) is torch.optim.SGD
@@ -227,9 +266,9 @@ def test_another_optimizer_on_a_run_starts_afresh(run_copy: Run, capsys: pytest.
 
 def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Path) -> None:
     """jsonargparse would keep the learning rate of the config's optimiser, and the default's weight decay."""
-    optimizer = fit("--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--optimizer=SGD").trainer.optimizers[
-        0
-    ]
+    optimizer = fit(
+        "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--optimizer=SGD"
+    ).trainer.optimizers[0]
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == (0.001, 0)
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text("optimizer:\n  class_path: Adam\n")
@@ -243,7 +282,10 @@ def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Pa
     )
     assert cli.trainer.optimizers[0].defaults["lr"] == 0.001
     same = fit(
-        "--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--optimizer=AdamW", "--optimizer.eps=1e-6"
+        "--trainer.max_epochs=1",
+        "--trainer.limit_train_batches=1",
+        "--optimizer=AdamW",
+        "--optimizer.eps=1e-6",
     ).trainer.optimizers[0]
     assert (same.defaults["lr"], same.defaults["eps"]) == (0.003, 1e-6)
 
@@ -253,19 +295,41 @@ def test_flags_win_over_configs_wherever_they_stand() -> None:
     assert read_arguments(words) == read_arguments([*words[:1], *words[-2:], *words[1:-2]])
     long = ["--config", str(DEFAULT_CONFIG), "--optimizer.class_path", "SGD", "--optimizer.lr=0.1"]
     optimizer = Parsed(read_arguments(["fit", *long])).full_config()["optimizer"]
-    assert (optimizer["class_path"], optimizer["init_args"]["weight_decay"]) == ("torch.optim.SGD", 0)
+    assert (optimizer["class_path"], optimizer["init_args"]["weight_decay"]) == (
+        "torch.optim.SGD",
+        0,
+    )
 
 
-NULLABLE = ("model.weights", "data.augment", "data.mix", "trainer.gradient_clip_val", "trainer.profiler")
-NULLABLE += ("trainer.precision", "trainer.logger", "trainer.plugins", "trainer.callbacks", "model_checkpoint.monitor")
+NULLABLE = (
+    "model.weights",
+    "data.augment",
+    "data.mix",
+    "trainer.gradient_clip_val",
+    "trainer.profiler",
+)
+NULLABLE += (
+    "trainer.precision",
+    "trainer.logger",
+    "trainer.plugins",
+    "trainer.callbacks",
+    "model_checkpoint.monitor",
+)
 
 
 @pytest.mark.parametrize("word", ["None", "null"])
 def test_none_is_null(word: str) -> None:
-    flags = [f"--{key}={word}" for key in NULLABLE] + ["--trainer.max_steps", "3", "--experiment", word]
+    flags = [f"--{key}={word}" for key in NULLABLE] + [
+        "--trainer.max_steps",
+        "3",
+        "--experiment",
+        word,
+    ]
     config = Parsed(read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *flags])).full_config()
     flat = flatten(config)
-    assert {key: flat[key] for key in (*NULLABLE, "experiment")} == dict.fromkeys((*NULLABLE, "experiment"))
+    assert {key: flat[key] for key in (*NULLABLE, "experiment")} == dict.fromkeys(
+        (*NULLABLE, "experiment")
+    )
 
 
 def test_seed_and_split(fit: Fit) -> None:
@@ -282,12 +346,20 @@ def test_seed_and_split(fit: Fit) -> None:
 def test_utf8_in_every_locale(tmp_path: Path) -> None:
     """Configs, runs and output are UTF-8 with a locale of ASCII, in Python's UTF-8 mode or not."""
     root = Path(project.__file__).parent.parent
-    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    env = {
+        **os.environ,
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONPATH": str(root),
+        "OMP_NUM_THREADS": "1",
+    }
     env.pop("PYTHONIOENCODING", None)
 
     def run(*args: str) -> str:
         command = [sys.executable, "-m", "project", *args]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=100, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, timeout=100, check=False
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode("utf-8")
 
@@ -333,7 +405,11 @@ def test_moved_run_keeps_its_best(run_copy: Run) -> None:
         ]
     )
     assert run_copy.checkpoint("best").read_bytes() == before
-    assert [path.name for path in sorted(run_copy.checkpoints.iterdir())] == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+    assert [path.name for path in sorted(run_copy.checkpoints.iterdir())] == [
+        "best.ckpt",
+        "last.ckpt",
+        "previous.ckpt",
+    ]
 
 
 def test_names_are_no_markup(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:

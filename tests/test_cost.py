@@ -26,8 +26,13 @@ def test_line_of_measurements(tmp_path: Path) -> None:
     about = {"batch": 128, "side": 32, "compiled": True}
     unmeasured = "# On GPUs: memory, images/s, hours and cost not measured"
 
-    def write(name: str, gpu: str | None = "A GPU", stem: str = "cifar10_resnet18", **found: object) -> None:
-        content = {"experiments": {stem: about | found}, "measured": {"gpu": [gpu] if gpu else None}}
+    def write(
+        name: str, gpu: str | None = "A GPU", stem: str = "cifar10_resnet18", **found: object
+    ) -> None:
+        content = {
+            "experiments": {stem: about | found},
+            "measured": {"gpu": [gpu] if gpu else None},
+        }
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
 
     write("gpu", fit_images_per_s=10_000.0)
@@ -47,7 +52,9 @@ def test_line_of_measurements(tmp_path: Path) -> None:
     assert "8 not measured" in line(config, 4.0, tmp_path)
     old = config.read_text()
     new = rewritten(old, text)
-    assert [a for a, b in zip(old.splitlines(), new.splitlines(), strict=True) if a != b] == LINE.findall(old)
+    assert [
+        a for a, b in zip(old.splitlines(), new.splitlines(), strict=True) if a != b
+    ] == LINE.findall(old)
     assert rewritten("# a\n#\n# b\nmodel: 1\n", text) == f"# a\n#\n# b\n{text}\nmodel: 1\n"
     write("gpu", fit_images_per_s=10_000.0, batch=64)  # a trial
     assert line(config, 4.0, tmp_path) == unmeasured

@@ -4,12 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from project.cli import CLI
+from project.cli.main import CLI
 
 PARTS = {
     "SGD": ["--optimizer=SGD", "--optimizer.lr=0.1"],
     "momentum": ["--optimizer=SGD", "--optimizer.lr=0.05", "--optimizer.momentum=0.9"],
-    "Nesterov": ["--optimizer=SGD", "--optimizer.lr=0.05", "--optimizer.momentum=0.9", "--optimizer.nesterov=true"],
+    "Nesterov": [
+        "--optimizer=SGD",
+        "--optimizer.lr=0.05",
+        "--optimizer.momentum=0.9",
+        "--optimizer.nesterov=true",
+    ],
     "Adagrad": ["--optimizer=Adagrad", "--optimizer.lr=0.02"],
     "RMSprop": ["--optimizer=RMSprop", "--optimizer.lr=0.001"],
     "Adam": ["--optimizer=Adam", "--optimizer.lr=0.003"],

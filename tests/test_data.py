@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from project.cli import CLI
+from project.cli.main import CLI
 from project.data import CIFAR10, CIFAR100, MNIST, Digits
-from project.data.sampling import EvalBatches, TrainBatches, TrainLoader, stratified_fold, stratified_split
-from project.seeds import derive_seed
+from project.data.sampler import EvalBatches, TrainBatches, TrainLoader
+from project.data.splits import stratified_fold, stratified_split
+from project.run.seeds import derive_seed
 from tests.conftest import Python2Pickler
 
 
@@ -39,7 +40,11 @@ def test_digits() -> None:
     assert (len(train), len(test)) == (1438, 359)
     shares = [count / 359 for _, count in sorted(Counter(test.y.tolist()).items())]
     assert all(abs(share - 0.1) < 0.004 for share in shares)
-    whole = {x.numpy().tobytes() + bytes([y]) for s in (train, test) for x, y in zip(s.x, s.y.tolist(), strict=True)}
+    whole = {
+        x.numpy().tobytes() + bytes([y])
+        for s in (train, test)
+        for x, y in zip(s.x, s.y.tolist(), strict=True)
+    }
     assert len(whole) == 1797  # all different, so the two are disjoint
     pixels = train.x.double() / 255
     assert Digits.mean == (round(float(pixels.mean()), 4),)
@@ -50,7 +55,11 @@ def test_mnist_files(mnist_root: Path) -> None:
     data = MNIST(root=str(mnist_root), download=False)
     data.prepare_data()
     train, test = data.load(train=True), data.load(train=False)
-    assert (train.x.shape, train.x.dtype, train.y.dtype) == ((1000, 1, 28, 28), torch.uint8, torch.int64)
+    assert (train.x.shape, train.x.dtype, train.y.dtype) == (
+        (1000, 1, 28, 28),
+        torch.uint8,
+        torch.int64,
+    )
     from torchvision.datasets.mnist import read_image_file, read_label_file
 
     raw = mnist_root / "MNIST" / "raw"
@@ -68,7 +77,9 @@ def test_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_global_batches_do_not_depend_on_the_devices(world: int) -> None:
     indices = torch.arange(1003) * 2
-    ranks = [TrainBatches(indices, 64, seed=5, rank=rank, world_size=world) for rank in range(world)]
+    ranks = [
+        TrainBatches(indices, 64, seed=5, rank=rank, world_size=world) for rank in range(world)
+    ]
     for batches in ranks:
         batches.set_epoch(3)
     found = [torch.cat(parts) for parts in zip(*ranks, strict=True)]
@@ -84,7 +95,9 @@ def test_global_batches_do_not_depend_on_the_devices(world: int) -> None:
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
 def test_every_sample_is_evaluated_once(world: int) -> None:
     indices = torch.arange(1003) + 7
-    seen = torch.cat([batch for rank in range(world) for batch in EvalBatches(indices, 64, rank, world)])
+    seen = torch.cat(
+        [batch for rank in range(world) for batch in EvalBatches(indices, 64, rank, world)]
+    )
     assert torch.equal(seen.sort().values, indices)
 
 
@@ -94,7 +107,9 @@ def test_loader_starts_in_mid_epoch(workers: int) -> None:
 
     def loader() -> TrainLoader:
         batches = TrainBatches(torch.arange(len(data)), 100, seed=0, rank=0, world_size=1)
-        return TrainLoader(data, batch_sampler=batches, num_workers=workers, collate_fn=lambda batch: batch)
+        return TrainLoader(
+            data, batch_sampler=batches, num_workers=workers, collate_fn=lambda batch: batch
+        )
 
     whole, half = loader(), loader()
     expected = [y.tolist() for _, y in whole]
@@ -128,7 +143,9 @@ def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
     pixels = np.full((20, 30), 255, np.uint8)
     path = tmp_path / f"{mode}.tif"
     Image.fromarray(pixels).convert(mode).save(path)
-    assert torch.equal(MNIST().decoder()(path.read_bytes()), torch.full((1, 28, 28), 255, dtype=torch.uint8))
+    assert torch.equal(
+        MNIST().decoder()(path.read_bytes()), torch.full((1, 28, 28), 255, dtype=torch.uint8)
+    )
 
 
 def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: np.ndarray) -> None:
@@ -158,7 +175,10 @@ def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
     folder.mkdir()
     generator = np.random.default_rng(0)
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        noise = {"data": generator.integers(256, size=(10_000, 3072), dtype=np.uint8), "labels": list(range(10)) * 1000}
+        noise = {
+            "data": generator.integers(256, size=(10_000, 3072), dtype=np.uint8),
+            "labels": list(range(10)) * 1000,
+        }
         with (folder / name).open("wb") as file:
             Python2Pickler(file, protocol=2).dump(noise)
 
@@ -176,7 +196,9 @@ def test_folds_are_disjoint_stratified_and_whole() -> None:
     for rest, held in folds:
         assert torch.equal(torch.cat([rest, held]).sort().values, torch.arange(1004))
         counts = Counter(y[held].tolist())
-        assert [abs(counts[k] - share) <= 1 for k, share in enumerate((100.6, 60.2, 40))] == [True] * 3
+        assert [abs(counts[k] - share) <= 1 for k, share in enumerate((100.6, 60.2, 40))] == [
+            True
+        ] * 3
     assert torch.equal(torch.cat([held for _, held in folds]).sort().values, torch.arange(1004))
     assert not torch.equal(folds[0][1], stratified_fold(y, 0, 5, seed=1)[1])
 

@@ -11,8 +11,8 @@ import yaml
 from torch import nn
 
 import project
-from project.cli import main
-from project.describe import layers
+from project.cli.main import main
+from project.commands.describe import layers
 from project.models import ImageClassifier, LeNet
 from tests.test_networks import IMAGENET, PUBLISHED
 
@@ -59,13 +59,27 @@ def test_networks_with_odd_parts_are_described() -> None:
             return self.head(self.rows(x.mean(1))[0][:, -1])
 
     rows = layers(Rows(num_classes=10, input_shape=(1, 8, 8)))
-    assert [(row.name, row.shape) for row in rows] == [("rows", ()), ("head", (10,)), ("Rows", (10,))]
+    assert [(row.name, row.shape) for row in rows] == [
+        ("rows", ()),
+        ("head", (10,)),
+        ("Rows", (10,)),
+    ]
 
 
-def test_classes_of_a_folder_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_classes_of_a_folder_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in ("a", "b", ".hidden"):
         (tmp_path / "train" / name).mkdir(parents=True)
-    main(["describe", "--model=ResNet", "--data=ImageNet", f"--data.root={tmp_path}", "--data.image_size=64"])
+    main(
+        [
+            "describe",
+            "--model=ResNet",
+            "--data=ImageNet",
+            f"--data.root={tmp_path}",
+            "--data.image_size=64",
+        ]
+    )
     assert "ResNet on 3x64x64 images, 2 classes" in capsys.readouterr().out
 
 
@@ -74,9 +88,18 @@ def test_rows_are_the_papers_feature_maps() -> None:
     with torch.device("meta"):
         rows = {row.name: row for row in layers(LeNet(num_classes=10, input_shape=(1, 28, 28)))}
     shapes = {name: rows[name].shape for name in ("c1.0", "c1", "c3.0", "c3", "f6")}
-    assert shapes == {"c1.0": (6, 28, 28), "c1": (6, 14, 14), "c3.0": (16, 10, 10), "c3": (16, 5, 5), "f6": (84,)}
+    assert shapes == {
+        "c1.0": (6, 28, 28),
+        "c1": (6, 14, 14),
+        "c3.0": (16, 10, 10),
+        "c3": (16, 5, 5),
+        "f6": (84,),
+    }
     assert (rows["c1"].parameters, rows["c1"].multiply_adds) == (156, 6 * 28 * 28 * 25)
-    assert rows["LeNet"].multiply_adds == sum(row.multiply_adds for row in rows.values() if "." in row.name) + 840
+    assert (
+        rows["LeNet"].multiply_adds
+        == sum(row.multiply_adds for row in rows.values() if "." in row.name) + 840
+    )
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
@@ -93,7 +116,15 @@ def test_every_config_builds_its_network(config: Path, capsys: pytest.CaptureFix
 def test_input_shape_and_classes_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "--model=ResNet", "--model.depth=50"])
     assert "ResNet on 3x224x224 images, 1000 classes" in capsys.readouterr().out
-    main(["describe", "--model=ResNet", "--input_shape=[4,64,48]", "--num_classes=7", "--model.weights=DEFAULT"])
+    main(
+        [
+            "describe",
+            "--model=ResNet",
+            "--input_shape=[4,64,48]",
+            "--num_classes=7",
+            "--model.weights=DEFAULT",
+        ]
+    )
     out = capsys.readouterr().out
     assert "ResNet on 4x64x48 images, 7 classes" in out
     assert "64x32x24" in out

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from project.checkpoint import read_checkpoint
-from project.cli import main
-from project.run import Run, find_run
+from project.cli.main import main
+from project.run.checkpoint_io import read_checkpoint
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences
 
@@ -33,7 +33,11 @@ ARGS = [
     "--data.augment=null",
 ]
 ENV = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "PROJECT"))},
+    **{
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WANDB", "PROJECT"))
+    },
     "PYTHONPATH": str(ROOT),
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "WANDB_MODE": "disabled",
@@ -42,7 +46,9 @@ ENV = {
 
 
 def start(*command: str, **env: str) -> subprocess.Popen:
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV, **env})
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV, **env}
+    )
 
 
 def fit(*args: str) -> subprocess.Popen:
@@ -107,13 +113,18 @@ def test_signal_to_two_processes() -> None:
 
 @pytest.mark.parametrize(
     ("signum", "said"),
-    [(signal.SIGKILL, "error: rank 1 was ended by SIGKILL"), (signal.SIGSTOP, "no answer in 0:00:20")],
+    [
+        (signal.SIGKILL, "error: rank 1 was ended by SIGKILL"),
+        (signal.SIGSTOP, "no answer in 0:00:20"),
+    ],
 )
 def test_lost_process_ends_the_run(signum: signal.Signals, said: str) -> None:
     strategy = ["--trainer.strategy=DDPStrategy", "--trainer.strategy.timeout=0:00:20"]
     process = fit(*ARGS[:2], "--trainer.max_epochs=5000", "--trainer.devices=2", *strategy)
     wait_for("runs/digits/*/checkpoints/last.ckpt")
-    (child,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    (child,) = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
     os.kill(int(child), signum)
     status, err = ended(process)
     assert status == 3
@@ -132,7 +143,9 @@ def test_torchrun() -> None:
     env = {"NODES": "2", "DEVICES": "1", "PORT": port}
     nodes = [start(str(CLUSTER / "torchrun.sh"), *args, **env, NODE=node) for node in ("0", "1")]
     last = wait_for("runs/digits/*/checkpoints/last.ckpt")
-    (worker,) = subprocess.run(["pgrep", "-P", str(nodes[1].pid)], capture_output=True, text=True).stdout.split()
+    (worker,) = subprocess.run(
+        ["pgrep", "-P", str(nodes[1].pid)], capture_output=True, text=True
+    ).stdout.split()
     os.kill(int(worker), signal.SIGTERM)
     status, err = ended(nodes[0])
     assert status == 1  # torchrun's own, for the first process's 143
@@ -146,16 +159,27 @@ def squeue(*args: str) -> str:
     return subprocess.run(["squeue", "-h", *args], capture_output=True, text=True).stdout.strip()
 
 
-HAS_SLURM = "n1" in subprocess.run("sinfo -h -N -o %N", shell=True, capture_output=True, text=True).stdout.split()
+HAS_SLURM = (
+    "n1"
+    in subprocess.run(
+        "sinfo -h -N -o %N", shell=True, capture_output=True, text=True
+    ).stdout.split()
+)
 
 
 @pytest.mark.skipif(not HAS_SLURM, reason="needs a Slurm of two nodes on this machine")
 def test_slurm_requeues_the_job() -> None:
-    args = [f"--config={ROOT / 'configs' / 'digits.yaml'}", "--trainer.accelerator=cpu", "--trainer.max_epochs=100"]
+    args = [
+        f"--config={ROOT / 'configs' / 'digits.yaml'}",
+        "--trainer.accelerator=cpu",
+        "--trainer.max_epochs=100",
+    ]
     jobs = {}
     for name in ("whole", "stopped"):
         command = ["sbatch", "--parsable", str(CLUSTER / "slurm.sh"), *args, f"--experiment={name}"]
-        jobs[name] = subprocess.run(command, capture_output=True, text=True, env=ENV, check=True).stdout.strip()
+        jobs[name] = subprocess.run(
+            command, capture_output=True, text=True, env=ENV, check=True
+        ).stdout.strip()
         wait_for(f"runs/{name}/{jobs[name]}/checkpoints/last.ckpt")
         if name == "stopped":
             subprocess.run(["scancel", "--signal=USR1", jobs[name]], check=True)
@@ -169,9 +193,15 @@ def test_slurm_requeues_the_job() -> None:
 
 @pytest.mark.skipif(not HAS_SLURM, reason="needs a Slurm of two nodes on this machine")
 def test_slurm_names_the_rank_that_was_killed() -> None:
-    args = [f"--config={ROOT / 'configs' / 'digits.yaml'}", "--trainer.accelerator=cpu", "--trainer.max_epochs=5000"]
+    args = [
+        f"--config={ROOT / 'configs' / 'digits.yaml'}",
+        "--trainer.accelerator=cpu",
+        "--trainer.max_epochs=5000",
+    ]
     command = ["sbatch", "--parsable", str(CLUSTER / "slurm.sh"), *args, "--experiment=killed"]
-    job = subprocess.run(command, capture_output=True, text=True, env=ENV, check=True).stdout.strip()
+    job = subprocess.run(
+        command, capture_output=True, text=True, env=ENV, check=True
+    ).stdout.strip()
     wait_for(f"runs/killed/{job}/checkpoints/last.ckpt")
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

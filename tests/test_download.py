@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from project.cli import main
+from project.cli.main import main
 from project.data import CIFAR10, CIFAR100
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
 Publish = Callable[..., list[str]]
-LENET = ["fit", *QUIET, "--model=LeNet", "--data=CIFAR10", "--data.batch_size=20", "--trainer.max_epochs=1"]
+LENET = [
+    "fit",
+    *QUIET,
+    "--model=LeNet",
+    "--data=CIFAR10",
+    "--data.batch_size=20",
+    "--trainer.max_epochs=1",
+]
 
 
 def archive_of(root: Path, folder: str, *more: tuple[str, bytes]) -> bytes:
@@ -87,7 +94,9 @@ def test_archive_with_a_wrong_md5_is_not_extracted(
     assert not (tmp_path / "new" / "cifar-10-batches-py").exists()
 
 
-@pytest.mark.parametrize("name", ["../outside", "cifar-10-batches-py/../../outside", "/tmp/outside-of-all"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "cifar-10-batches-py/../../outside", "/tmp/outside-of-all"]
+)
 def test_member_that_would_leave_the_folder(
     name: str, cifar_root: Path, publish: Publish, fails: Fails, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.mathtext import MathTextParser
 
-from project import figures
+from project import plots
 
 
 def test_only_numbers_on_axes_are_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,13 +18,15 @@ def test_only_numbers_on_axes_are_formulas(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(MathTextParser, "parse", noted)
     names = ["$a$", "b\n\udce9", "c" * 300]
-    figures.save(figures.confusion_matrix(torch.eye(3), names, "$title$ \udce9"), Path("matrix.png"))
+    plots.save(plots.confusion_matrix(torch.eye(3), names, "$title$ \udce9"), Path("matrix.png"))
     x, p = torch.rand(3, 1, 8, 8), torch.eye(3)
-    figures.save(figures.top5_grid(x, p, None, names, names, "$title$"), Path("top5.png"))
-    figures.save(figures.image_grid(x, names, "$title$"), Path("grid.png"))
-    figures.save(figures.feature_maps(x[0], {"$layer$": torch.rand(2, 4, 4)}, "$title$"), Path("maps.png"))
+    plots.save(plots.top5_grid(x, p, None, names, names, "$title$"), Path("top5.png"))
+    plots.save(plots.image_grid(x, names, "$title$"), Path("grid.png"))
+    plots.save(
+        plots.feature_maps(x[0], {"$layer$": torch.rand(2, 4, 4)}, "$title$"), Path("maps.png")
+    )
     assert not formulas
     rows = [{"step": str(i), "epoch": str(i), "val/loss": f"{10.0**-i}"} for i in range(4)]
-    figures.save(figures.histories({"$a$": [rows], "$b_$": [rows]}), Path("histories.png"))
+    plots.save(plots.histories({"$a$": [rows], "$b_$": [rows]}), Path("histories.png"))
     assert formulas
     assert all("mathdefault" in formula for formula in formulas)

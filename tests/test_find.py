@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from project.cli import CLI
+from project.cli.main import CLI
 
 
 def state(cli: CLI) -> dict[str, torch.Tensor]:
@@ -20,14 +20,17 @@ def found(cli: CLI) -> list[tuple[float, float]]:
         return [(float(x), float(y)) for x, y in list(csv.reader(file))[1:]]
 
 
-def test_finders_find_and_change_nothing_later(fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]) -> None:
+def test_finders_find_and_change_nothing_later(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
     short = "--trainer.max_epochs=1"
     before = state(fit(short))
     rates = fit("--find=lr", short)
     said = capsys.readouterr().out
     points = found(rates)
     assert len(points) > 60  # though an epoch has 20 steps
-    # Tiny rates leave the loss where it was, which the configured one would not; high ones make it fall, then rise.
+    # Tiny rates leave the loss where it was, which the configured one would not; high ones make it
+    # fall, then rise.
     assert all(abs(loss - math.log(10)) < 0.4 for rate, loss in points if rate < 1e-6)
     least, at = min((loss, rate) for rate, loss in points)
     assert least < 1.5

@@ -18,13 +18,13 @@ import torch
 from PIL import Image
 from torchvision.datasets import imagenet
 
-from project.cli import main
+from project.cli.main import main
 from project.data import ImageNet, RandAugment
-from project.data.base import identity
 from project.data.crops import random_box
+from project.data.datamodule import identity
 from project.data.gpu import decode_on
 from project.data.images import crop, decode
-from project.data.sampling import EvalLoader, TrainBatches, TrainLoader
+from project.data.sampler import EvalLoader, TrainBatches, TrainLoader
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
@@ -77,16 +77,26 @@ def test_fits_tests_and_predicts(fit: Callable, copied: Path) -> None:
 def test_imagenet_crops_follow_the_seed_and_not_the_workers(workers: int, folders: Path) -> None:
     data = ImageNet(root=str(folders), image_size=24)
     files = data.load(train=True)
-    batches = TrainBatches(torch.arange(30), 10, seed=1, rank=0, world_size=1, size=lambda epoch: 24)
+    batches = TrainBatches(
+        torch.arange(30), 10, seed=1, rank=0, world_size=1, size=lambda epoch: 24
+    )
 
     def epoch(number: int, workers: int) -> list[torch.Tensor]:
         batches.set_epoch(number)
-        return [x for x, _ in TrainLoader(files, batch_sampler=batches, num_workers=workers, collate_fn=identity)]
+        return [
+            x
+            for x, _ in TrainLoader(
+                files, batch_sampler=batches, num_workers=workers, collate_fn=identity
+            )
+        ]
 
     first, again = epoch(0, 0), epoch(0, workers)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, epoch(1, workers), strict=True))
-    halves = [TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, size=lambda epoch: 24) for r in (0, 1)]
+    halves = [
+        TrainBatches(torch.arange(30), 10, seed=1, rank=r, world_size=2, size=lambda epoch: 24)
+        for r in (0, 1)
+    ]
     for whole, left, right in zip(
         TrainBatches(torch.arange(30), 10, 1, 0, 1, size=lambda epoch: 24), *halves, strict=True
     ):
@@ -98,10 +108,18 @@ def test_crop_boxes_are_distributed_as_torchvisions() -> None:
 
     torch.manual_seed(0)
     image = torch.zeros(3, 300, 400)
-    reference = [RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)]
+    reference = [
+        RandomResizedCrop.get_params(image, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)
+    ]
     generator = torch.Generator().manual_seed(0)
-    ours = [random_box(300, 400, 0.08, torch.rand(4, 10, generator=generator).tolist()) for _ in range(4000)]
-    expected, got = torch.tensor(reference, dtype=torch.float64), torch.tensor(ours, dtype=torch.float64)
+    ours = [
+        random_box(300, 400, 0.08, torch.rand(4, 10, generator=generator).tolist())
+        for _ in range(4000)
+    ]
+    expected, got = (
+        torch.tensor(reference, dtype=torch.float64),
+        torch.tensor(ours, dtype=torch.float64),
+    )
     assert torch.allclose(got.mean(0), expected.mean(0), rtol=0.05)
     assert torch.allclose(got.std(0), expected.std(0), rtol=0.05)
     assert torch.allclose(got.amax(0), expected.amax(0), rtol=0.05)
@@ -116,7 +134,14 @@ def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
     reference = v2.Compose([v2.PILToTensor(), v2.Resize(256, antialias=True), v2.CenterCrop(224)])
     with Image.open(path) as image:
         expected = reference(image.convert("RGB"))
-    assert float((ImageNet(root=str(folders)).decoder()(path.read_bytes()).float() - expected.float()).abs().mean()) < 1
+    assert (
+        float(
+            (ImageNet(root=str(folders)).decoder()(path.read_bytes()).float() - expected.float())
+            .abs()
+            .mean()
+        )
+        < 1
+    )
 
 
 @pytest.mark.parametrize("scale", [1, 4])
@@ -147,7 +172,11 @@ def test_kinds_of_images_are_decoded_right(photo: np.ndarray, tmp_path: Path) ->
         "turned": (encoded(photo, quality=95, exif=exif), expected, 3),
         "PNG": (encoded(photo, "PNG"), expected, 0),
         "alpha": (encoded(alpha, "PNG"), expected, 0),
-        "palette": (encoded(Image.fromarray(photo).quantize(256), "PNG", transparency=b"\0"), expected, 8),
+        "palette": (
+            encoded(Image.fromarray(photo).quantize(256), "PNG", transparency=b"\0"),
+            expected,
+            8,
+        ),
         "CMYK": (encoded(Image.fromarray(photo).convert("CMYK"), quality=95), expected, 3),
         "gray JPEG": (encoded(gray, quality=95), torch.from_numpy(gray).expand(3, -1, -1), 3),
         "gray 16 bits": (encoded(sixteen, "PNG"), torch.from_numpy(gray).expand(3, -1, -1), 0),
@@ -157,7 +186,9 @@ def test_kinds_of_images_are_decoded_right(photo: np.ndarray, tmp_path: Path) ->
         image = decode(data)
         assert (image.shape, image.dtype) == (pixels.shape, torch.uint8), name
         assert float((image.float() - pixels.float()).abs().mean()) <= most, name
-        assert crop(data, lambda height, width: (0, 0, height, width), 24).shape == (3, 24, 24), name
+        assert crop(data, lambda height, width: (0, 0, height, width), 24).shape == (3, 24, 24), (
+            name
+        )
 
 
 BAD = {
@@ -193,7 +224,15 @@ def test_bad_files_are_skipped_named_and_counted(
 def test_too_many_bad_files_are_an_error(fails: Fails, copied: Path) -> None:
     for name in ("0", "1", "2"):
         (copied / "train" / "n02" / f"{name}.JPEG").write_bytes(b"no image")
-    args = ["fit", *QUIET, *SHORT, "--model=AlexNet", "--model.stem=small", "--data=ImageNet", f"--data.root={copied}"]
+    args = [
+        "fit",
+        *QUIET,
+        *SHORT,
+        "--model=AlexNet",
+        "--model.stem=small",
+        "--data=ImageNet",
+        f"--data.root={copied}",
+    ]
     said = fails(*args, "--data.image_size=32", "--data.batch_size=8", "--data.num_workers=1")
     assert "more than the share --data.max_unreadable 0.05" in said
 
@@ -228,7 +267,9 @@ def test_bad_folders(fails: Fails, copied: Path, tmp_path: Path) -> None:
     (tmp_path / "zipped").mkdir()
     (tmp_path / "zipped" / "train.zip").write_bytes(b"PK")
     assert "unpack train.zip there" in fails(*args[:-1], f"--data.root={tmp_path / 'zipped'}")
-    assert "--data.cache 256" in fails("prepare", "--model=LeNet", "--data=ImageNet", f"--data.root={copied}")
+    assert "--data.cache 256" in fails(
+        "prepare", "--model=LeNet", "--data=ImageNet", f"--data.root={copied}"
+    )
     assert "nothing to prepare" in fails("prepare")
 
 
@@ -237,7 +278,9 @@ def test_progressive_size(fit: Callable, folders: Path) -> None:
     data = ImageNet(root=str(folders), image_size=128, start_size=64)
     data.trainer = type("Trainer", (), {"max_epochs": 5})()  # type: ignore[assignment]
     assert [data.train_size(epoch) for epoch in range(5)] == [64, 64, 96, 128, 128]
-    cli = fit_folder(fit, folders, "--data.start_size=16", "--trainer.max_epochs=3", "--data.image_size=48")
+    cli = fit_folder(
+        fit, folders, "--data.start_size=16", "--trainer.max_epochs=3", "--data.image_size=48"
+    )
     batches = cli.datamodule.train_batches(8)
     for epoch in range(3):
         batches.set_epoch(epoch)
@@ -247,7 +290,8 @@ def test_progressive_size(fit: Callable, folders: Path) -> None:
 
 def test_policies_run_in_the_workers(folders: Path) -> None:
     plain, changed = (
-        ImageNet(root=str(folders), image_size=24, augment=a) for a in (None, [RandAugment(magnitude=30)])
+        ImageNet(root=str(folders), image_size=24, augment=a)
+        for a in (None, [RandAugment(magnitude=30)])
     )
     assert changed.augment == []
     rows = torch.tensor([[i, 11 * i, 24] for i in range(12)])
@@ -266,16 +310,24 @@ def test_datasets_travel_to_spawned_workers(folders: Path) -> None:
     data.setup("predict")
     files = data.load(train=True)
     for dataset in (files, data.predict_set):
-        dataset.unreadable = torch.zeros(len(dataset), dtype=torch.bool)  # shared memory is handed over by torch
+        dataset.unreadable = torch.zeros(
+            len(dataset), dtype=torch.bool
+        )  # shared memory is handed over by torch
     assert len(pickle.loads(pickle.dumps(files))) == 30
-    assert pickle.loads(pickle.dumps(data.predict_set)).__getitems__(torch.tensor([0]))[0].shape == (1, 3, 24, 24)
+    assert pickle.loads(pickle.dumps(data.predict_set)).__getitems__(torch.tensor([0]))[
+        0
+    ].shape == (1, 3, 24, 24)
 
 
-def test_decoding_on_the_device_gives_the_same(folders: Path, photo: np.ndarray, copied: Path) -> None:
+def test_decoding_on_the_device_gives_the_same(
+    folders: Path, photo: np.ndarray, copied: Path
+) -> None:
     (copied / "train" / "n01" / "0.JPEG").write_bytes(encoded(photo))
     (copied / "train" / "n01" / "1.png").write_bytes(encoded(photo, "PNG"))
     rows = torch.tensor([[i, 5 * i, 24] for i in range(6)])
-    workers, device = (ImageNet(root=str(copied), image_size=24, decode_on_gpu=later) for later in (False, True))
+    workers, device = (
+        ImageNet(root=str(copied), image_size=24, decode_on_gpu=later) for later in (False, True)
+    )
     x, _ = workers.load(train=True).__getitems__(rows)
     samples, y = device.load(train=True).__getitems__(rows)
     assert isinstance(samples, list)
@@ -311,7 +363,9 @@ def archives(folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     val = [(path.parent.name, path.read_bytes()) for path in sorted((folders / "val").glob("*/*"))]
     contents = {
         "train": tar_of(inner),
-        "val": tar_of({f"ILSVRC2012_val_{i:08d}.JPEG": content for i, (_, content) in enumerate(val)}),
+        "val": tar_of(
+            {f"ILSVRC2012_val_{i:08d}.JPEG": content for i, (_, content) in enumerate(val)}
+        ),
     }
     store(root, contents, monkeypatch)
     names = {wnid: (f"name of {wnid}", "other") for wnid in ("n01", "n02", "n03")}
@@ -338,14 +392,18 @@ def test_official_archives_are_extracted_once(archives: Path, folders: Path) -> 
     assert data.class_names == ["name of n01", "name of n02", "name of n03"]
     for split in ("train", "val"):
         ours = sorted((p.parent.name, p.read_bytes()) for p in (archives / split).glob("*/*"))
-        assert ours == sorted((p.parent.name, p.read_bytes()) for p in (folders / split).glob("*/*"))
+        assert ours == sorted(
+            (p.parent.name, p.read_bytes()) for p in (folders / split).glob("*/*")
+        )
     times = {path: path.stat().st_mtime_ns for path in archives.rglob("*")}
     data.prepare_data()
     assert times == {path: path.stat().st_mtime_ns for path in archives.rglob("*")}
 
 
 @pytest.mark.parametrize("name", ["../evil.tar", "/tmp/evil.tar", "..tar"])
-def test_no_member_leaves_the_folder(name: str, archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_member_leaves_the_folder(
+    name: str, archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store(archives, {"train": tar_of({name: tar_of({"a.JPEG": b"x"})})}, monkeypatch)
     with pytest.raises(ValueError, match="does not belong there"):
         ImageNet(root=str(archives)).prepare_data()
@@ -359,7 +417,9 @@ def test_no_member_leaves_the_folder(name: str, archives: Path, monkeypatch: pyt
 def test_damaged_archive_is_named(archives: Path, fails: Fails) -> None:
     with (archives / imagenet.ARCHIVE_META["train"][0]).open("ab") as file:
         file.write(b"more")
-    said = fails("fit", *QUIET, *SHORT, "--model=LeNet", "--data=ImageNet", f"--data.root={archives}")
+    said = fails(
+        "fit", *QUIET, *SHORT, "--model=LeNet", "--data=ImageNet", f"--data.root={archives}"
+    )
     assert "ILSVRC2012_img_train.tar is damaged (its MD5 is not the published" in said
 
 
@@ -376,10 +436,18 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_cache_gives_the_images_at_that_size(fit: Callable, copied: Path, photo: np.ndarray, capsys) -> None:
+def test_cache_gives_the_images_at_that_size(
+    fit: Callable, copied: Path, photo: np.ndarray, capsys
+) -> None:
     (copied / "train" / "n01" / "0.JPEG").write_bytes(encoded(photo, quality=95))
     (copied / "train" / "n01" / "1.JPEG").write_bytes(b"no image")
-    args = ["--model=AlexNet", "--model.stem=small", "--data=ImageNet", f"--data.root={copied}", "--data.cache=48"]
+    args = [
+        "--model=AlexNet",
+        "--model.stem=small",
+        "--data=ImageNet",
+        f"--data.root={copied}",
+        "--data.cache=48",
+    ]
     main(["prepare", *args, "--data.num_workers=1"])
     said = capsys.readouterr()
     assert "1.JPEG (it is no image of a known format)" in said.err
@@ -413,8 +481,18 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     for _ in range(3):
         next(steps)  # and then it is killed
     folder, whole = copied / "prepared-24", other / "prepared-24"
-    assert sorted(path.name for path in folder.glob("*.jpegs")) == [f"train-{k:05d}.jpegs" for k in range(3)]
-    args = ["fit", *QUIET, *SHORT, "--model=LeNet", "--data=ImageNet", f"--data.root={copied}", "--data.cache=24"]
+    assert sorted(path.name for path in folder.glob("*.jpegs")) == [
+        f"train-{k:05d}.jpegs" for k in range(3)
+    ]
+    args = [
+        "fit",
+        *QUIET,
+        *SHORT,
+        "--model=LeNet",
+        "--data=ImageNet",
+        f"--data.root={copied}",
+        "--data.cache=24",
+    ]
     assert "python -m project prepare" in fails(*args)
     done = {path: path.stat().st_mtime_ns for path in folder.glob("*.jpegs")}
     with (folder / "train-00001.jpegs").open("r+b") as file:
@@ -422,8 +500,12 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     list(ImageNet(root=str(copied), cache=24).prepare_cache())
     list(ImageNet(root=str(other), cache=24).prepare_cache())
     assert contents_of(folder).keys() == contents_of(whole).keys()
-    images = {name: content for name, content in contents_of(folder).items() if name.endswith(".jpegs")}
-    assert images == {name: content for name, content in contents_of(whole).items() if name.endswith(".jpegs")}
+    images = {
+        name: content for name, content in contents_of(folder).items() if name.endswith(".jpegs")
+    }
+    assert images == {
+        name: content for name, content in contents_of(whole).items() if name.endswith(".jpegs")
+    }
     assert (folder / "train-00000.jpegs").stat().st_mtime_ns == done[folder / "train-00000.jpegs"]
     assert (folder / "train-00001.jpegs").stat().st_mtime_ns != done[folder / "train-00001.jpegs"]
     (folder / "train-00002.jpegs").write_bytes(b"")
@@ -434,25 +516,49 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     assert decode(ImageNet(root=str(copied), cache=24).load(train=True).files.read(0)).max() < 3
 
 
-def test_killed_prepare_leaves_nothing_half_written(copied: Path, tmp_path: Path, photo: np.ndarray) -> None:
+def test_killed_prepare_leaves_nothing_half_written(
+    copied: Path, tmp_path: Path, photo: np.ndarray
+) -> None:
     """A real process, ended by SIGKILL as soon as its first file is there or half done."""
     for k in range(400):
         (copied / "train" / "n01" / f"x{k}.JPEG").write_bytes(encoded(photo))
     program = "import project.data.prepared as p, project.cli as c, sys; p.SHARD = 20; c.main(sys.argv[1:])"
-    args = ["prepare", "--model=LeNet", "--data=ImageNet", f"--data.root={copied}", "--data.cache=200"]
+    args = [
+        "prepare",
+        "--model=LeNet",
+        "--data=ImageNet",
+        f"--data.root={copied}",
+        "--data.cache=200",
+    ]
     folder = copied / "prepared-200"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    process = subprocess.Popen([sys.executable, "-c", program, *args], env=environment, cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *args], env=environment, cwd=tmp_path
+    )
     while process.poll() is None and not (folder / "train-00001.jpegs").exists():
         pass
     process.send_signal(signal.SIGKILL)
     process.wait()
     first = contents_of(folder)
     assert "val.json" not in first
-    assert subprocess.run([sys.executable, "-c", program, *args], env=environment, cwd=tmp_path).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program, *args], env=environment, cwd=tmp_path
+        ).returncode
+        == 0
+    )
     complete = contents_of(folder)
-    assert all(complete[name] == content for name, content in first.items() if name.endswith((".jpegs", ".json")))
+    assert all(
+        complete[name] == content
+        for name, content in first.items()
+        if name.endswith((".jpegs", ".json"))
+    )
     assert not [name for name in complete if name.endswith(".partial")]
     shutil.rmtree(folder)
-    assert subprocess.run([sys.executable, "-c", program, *args], env=environment, cwd=tmp_path).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program, *args], env=environment, cwd=tmp_path
+        ).returncode
+        == 0
+    )
     assert contents_of(folder) == complete

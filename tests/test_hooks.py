@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import LambdaCallback
 
 from project import models
-from project.cli import CLI, main
+from project.cli.main import CLI, main
 from tests.conftest import QUIET
 
 SMALL = {"num_classes": 10, "input_shape": (3, 32, 32)}
@@ -31,14 +31,19 @@ CHECKPOINTED = ("VGG", "GoogLeNet", "ResNet")
 
 
 @pytest.mark.parametrize(
-    ("name", "checkpointing"), [*((name, False) for name in STAGES), *((name, True) for name in CHECKPOINTED)]
+    ("name", "checkpointing"),
+    [*((name, False) for name in STAGES), *((name, True) for name in CHECKPOINTED)],
 )
 def test_forward_hook_on_each_stage_is_called_once(name: str, checkpointing: bool) -> None:
     stages, options = STAGES[name]
-    model = getattr(models, name)(**SMALL, **options, **({"activation_checkpointing": True} if checkpointing else {}))
+    model = getattr(models, name)(
+        **SMALL, **options, **({"activation_checkpointing": True} if checkpointing else {})
+    )
     calls: Counter[str] = Counter()
     for stage in stages:
-        model.get_submodule(stage).register_forward_hook(lambda *_, stage=stage: calls.update([stage]))
+        model.get_submodule(stage).register_forward_hook(
+            lambda *_, stage=stage: calls.update([stage])
+        )
     model(torch.zeros(2, 3, 32, 32)).sum().backward()
     assert calls == dict.fromkeys(stages, 1)
 
@@ -51,7 +56,9 @@ def test_stages_can_be_extracted(name: str) -> None:
     stages, options = STAGES[name]
     model, x = getattr(models, name)(**SMALL, **options).eval(), torch.randn(2, 3, 32, 32)
     seen: list[torch.Tensor] = []
-    hook = model.get_submodule(stages[0]).register_forward_hook(lambda _module, _x, y: seen.append(y.clone()))
+    hook = model.get_submodule(stages[0]).register_forward_hook(
+        lambda _module, _x, y: seen.append(y.clone())
+    )
     model(x)
     hook.remove()
     torch.testing.assert_close(create_feature_extractor(model, [stages[0]])(x)[stages[0]], seen[0])
@@ -65,7 +72,9 @@ class Count(LambdaCallback):
     def __init__(self) -> None:
         names = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward",
                  "on_before_optimizer_step", "on_train_batch_end")  # fmt: skip
-        super().__init__(**{name: lambda *_, name=name: self.calls.update([name]) for name in names})
+        super().__init__(
+            **{name: lambda *_, name=name: self.calls.update([name]) for name in names}
+        )
 
 
 def test_hooks_on_the_instance_are_called(fit: Callable[..., CLI]) -> None:

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import callbacks, profilers
 from lightning.pytorch.strategies import StrategyRegistry
 
-from project.cli import CLI, main
-from project.run import find_run
+from project.cli.main import CLI, main
+from project.run.folder import find_run
 from tests.conftest import QUIET
 
 WORKS = ""
@@ -24,7 +24,10 @@ CALLBACKS: dict[str, tuple[list[str], str]] = {
     "DeviceStatsMonitor": (["cpu_stats=false"], WORKS),
     "EarlyStopping": (["monitor=val/loss"], WORKS),
     "EMAWeightAveraging": ([], WORKS),
-    "GradientAccumulationScheduler": (['scheduling={"0": 2}'], "use --trainer.accumulate_grad_batches"),
+    "GradientAccumulationScheduler": (
+        ['scheduling={"0": 2}'],
+        "use --trainer.accumulate_grad_batches",
+    ),
     "LambdaCallback": ([], WORKS),
     "LearningRateFinder": ([], "use fit --find lr"),
     "LearningRateMonitor": ([], WORKS),
@@ -76,18 +79,25 @@ def test_every_callback_of_lightning_is_decided() -> None:
     assert CALLBACKS.keys() == set(callbacks.__all__)
 
 
-@pytest.mark.filterwarnings("ignore:When using the `ThroughputMonitor`, you need to define")  # it counts batches alone
+@pytest.mark.filterwarnings(
+    "ignore:When using the `ThroughputMonitor`, you need to define"
+)  # it counts batches alone
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_callback(name: str, fails: Callable[..., str]) -> None:
     arguments, said = CALLBACKS[name]
-    args = [f"--trainer.callbacks+={name}", *(f"--trainer.callbacks.{argument}" for argument in arguments)]
+    args = [
+        f"--trainer.callbacks+={name}",
+        *(f"--trainer.callbacks.{argument}" for argument in arguments),
+    ]
     args += [] if name in BARS else QUIET[:1]
     if said:
         assert said in fails(*ONE_EPOCH, *args)
         assert not list(Path("runs").glob("*/*"))
         return
     main([*ONE_EPOCH, *args])
-    cli = main(["fit", "--run=runs/digits", "--trainer.max_epochs=2"])  # its state is saved and loaded
+    cli = main(
+        ["fit", "--run=runs/digits", "--trainer.max_epochs=2"]
+    )  # its state is saved and loaded
     assert cli is not None
     assert cli.trainer.global_step == 40
     assert cli.result["val/loss"] > 0
@@ -95,14 +105,30 @@ def test_callback(name: str, fails: Callable[..., str]) -> None:
 
 
 def test_every_strategy_of_lightning_is_decided() -> None:
-    gpu = ("fsdp_", "deepspeed_", "ddp_fork_", "ddp_spawn_", "ddp_notebook_", "ddp_xla", "xla_")  # variants
-    assert {name for name in StrategyRegistry.available_strategies() if not name.startswith(gpu)} <= REGISTERED.keys()
+    gpu = (
+        "fsdp_",
+        "deepspeed_",
+        "ddp_fork_",
+        "ddp_spawn_",
+        "ddp_notebook_",
+        "ddp_xla",
+        "xla_",
+    )  # variants
+    assert {
+        name for name in StrategyRegistry.available_strategies() if not name.startswith(gpu)
+    } <= REGISTERED.keys()
 
 
 @pytest.mark.filterwarnings("ignore:The 'single_tpu' strategy is deprecated")
 @pytest.mark.parametrize("name", REGISTERED)
 def test_strategy(name: str, fails: Callable[..., str]) -> None:
-    args = [*ONE_EPOCH, *QUIET, f"--trainer.strategy={name}", "--trainer.accelerator=cpu", "--trainer.devices=1"]
+    args = [
+        *ONE_EPOCH,
+        *QUIET,
+        f"--trainer.strategy={name}",
+        "--trainer.accelerator=cpu",
+        "--trainer.devices=1",
+    ]
     if REGISTERED[name]:
         assert REGISTERED[name] in fails(*args)
     else:
@@ -115,7 +141,9 @@ def test_every_profiler_of_lightning_is_decided() -> None:
 
 
 # PyTorch's profiler warns of Lightning's schedule, and of traces of few steps.
-@pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule", "ignore:Warning. Profiler clears events")
+@pytest.mark.filterwarnings(
+    "ignore:The PyTorch Profiler default schedule", "ignore:Warning. Profiler clears events"
+)
 @pytest.mark.parametrize("name", PROFILERS)
 def test_profiler(name: str, fails: Callable[..., str]) -> None:
     args = [*ONE_EPOCH, *QUIET, f"--trainer.profiler={name}", "--trainer.limit_val_batches=2"]
@@ -138,7 +166,9 @@ def test_barebones_is_refused(fails: Callable[..., str]) -> None:
     assert "--trainer.barebones true" in fails(*ONE_EPOCH, "--trainer.barebones=true")
 
 
-def test_bars_of_lightning_replace_ours(fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]) -> None:
+def test_bars_of_lightning_replace_ours(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
     main([*ONE_EPOCH, "--trainer.callbacks+=TQDMProgressBar"])
     assert "Epoch 0: 100%" in capsys.readouterr().out
 
@@ -153,10 +183,21 @@ def test_a_config_that_cannot_be_read_back_is_not_written(
     assert "which YAML cannot hold" in fails(*ONE_EPOCH, *QUIET, "--trainer.callbacks+=odd.Odd")
     assert not list(Path("runs").glob("*/*"))
     # Defaults of Lightning that are no plain values are written as such.
-    main([*ONE_EPOCH, *QUIET, "--trainer.callbacks+=Timer", "--trainer.callbacks.duration=00:01:00:00"])
+    main(
+        [
+            *ONE_EPOCH,
+            *QUIET,
+            "--trainer.callbacks+=Timer",
+            "--trainer.callbacks.duration=00:01:00:00",
+        ]
+    )
     assert "interval: step" in find_run(Path("runs/digits")).config.read_text()
 
 
-def test_device_stats_without_psutil(fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_stats_without_psutil(
+    fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", False)
-    assert "`psutil` is not installed" in fails(*ONE_EPOCH, *QUIET, "--trainer.callbacks+=DeviceStatsMonitor")
+    assert "`psutil` is not installed" in fails(
+        *ONE_EPOCH, *QUIET, "--trainer.callbacks+=DeviceStatsMonitor"
+    )

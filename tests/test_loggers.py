@@ -15,15 +15,15 @@ import yaml
 from lightning.pytorch.loggers import Logger
 from PIL import Image
 
-from project.arguments import DEFAULT_CONFIG
-from project.cli import CLI, main
-from project.run import Run
+from project.cli.arguments import DEFAULT_CONFIG
+from project.cli.main import CLI, main
+from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.test_wandb import items, records
 
 SHORT = [*QUIET, "--trainer.max_epochs=1"]
-# What each logger of Lightning's makes of its name and of a folder where it needs one: None if it works, else a part
-# of the line that ends the command.
+# What each logger of Lightning's makes of its name and of a folder where it needs one: None if it
+# works, else a part # of the line that ends the command.
 VERDICTS = {
     "CSVLogger": None,
     "TensorBoardLogger": None,
@@ -106,7 +106,11 @@ def test_each_logger_of_lightning_works_or_ends_in_one_line(
 def test_a_logger_is_added_and_stays_with_the_run(
     fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    options = ("--wandb.mode=offline", "--trainer.logger=CSVLogger", "--trainer.logger.save_dir=logs")
+    options = (
+        "--wandb.mode=offline",
+        "--trainer.logger=CSVLogger",
+        "--trainer.logger.save_dir=logs",
+    )
     run = fit(*SHORT, *options).run
     assert len(list(run.folder.glob("wandb/offline-run-*"))) == 1
     logs = tmp_path / "logs" / "lightning_logs"
@@ -118,7 +122,9 @@ def test_a_logger_is_added_and_stays_with_the_run(
     monkeypatch.chdir(tmp_path / "elsewhere")  # the logger's folder stays where it was
     main(["fit", "--run", str(run.folder), *QUIET, "--trainer.max_epochs=2"])
     assert [step for step, _ in values(rows(run.metrics), "val/acc")] == ["19", "39"]
-    assert [step for step, _ in values(rows(logs / "version_1" / "metrics.csv"), "val/acc")] == ["39"]
+    assert [step for step, _ in values(rows(logs / "version_1" / "metrics.csv"), "val/acc")] == [
+        "39"
+    ]
     main(["test", "--run", str(run.folder), *QUIET])
     tested = values(rows(run.metrics), "test/acc")
     assert len(tested) == 1
@@ -140,7 +146,10 @@ def test_loggers_of_the_users_own_in_a_config(fit: Callable[..., CLI], tmp_path:
     assert takes.hyperparameters["optimizer"]["init_args"]["lr"] == 0.003
     assert takes.pictures == {f"figures/{path.stem}": 19 for path in cli.run.figures.glob("*.png")}
     main(["validate", "--run", str(cli.run.folder), *QUIET])
-    assert [type(logger).__name__ for logger in PlainLogger.made[2:]] == ["PictureLogger", "PlainLogger"]
+    assert [type(logger).__name__ for logger in PlainLogger.made[2:]] == [
+        "PictureLogger",
+        "PlainLogger",
+    ]
 
 
 def test_false_turns_all_loggers_off(
@@ -164,7 +173,11 @@ def test_false_turns_all_loggers_off(
 
 def test_a_wandb_logger_takes_the_place_of_ours(fit: Callable[..., CLI]) -> None:
     """A process has one W&B run, which the second logger would join."""
-    options = ("--trainer.logger=WandbLogger", "--trainer.logger.project=mine", "--trainer.logger.mode=offline")
+    options = (
+        "--trainer.logger=WandbLogger",
+        "--trainer.logger.project=mine",
+        "--trainer.logger.mode=offline",
+    )
     run = fit(*SHORT, *options, "--wandb.mode=offline").run
     wandb.finish()
     assert not (run.folder / "wandb").exists()
@@ -172,9 +185,15 @@ def test_a_wandb_logger_takes_the_place_of_ours(fit: Callable[..., CLI]) -> None
     found = records(Run(Path.cwd()))
     (start,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
     assert start.project == "mine"
-    history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
+    history = [
+        items(record.history.item)
+        for record in found
+        if record.WhichOneof("record_type") == "history"
+    ]
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19]
-    pictures = {name.split(".")[0] for row in history for name in row if name.startswith("figures/")}
+    pictures = {
+        name.split(".")[0] for row in history for name in row if name.startswith("figures/")
+    }
     assert pictures == {f"figures/{path.stem}" for path in run.figures.glob("*.png")}
 
 
@@ -184,8 +203,13 @@ def test_tensorboard_has_numbers_and_pictures(fit: Callable[..., CLI]) -> None:
     run = fit(*SHORT, "--trainer.logger=TensorBoardLogger", "--trainer.logger.save_dir=logs").run
     fitted = {path.stem for path in run.figures.glob("*.png")}
     main(["test", "--run", str(run.folder), *QUIET])
-    for version, names in ((0, fitted), (1, {path.stem for path in run.figures.glob("*_test.png")})):
-        events = EventAccumulator(f"logs/lightning_logs/version_{version}", size_guidance={"images": 0})
+    for version, names in (
+        (0, fitted),
+        (1, {path.stem for path in run.figures.glob("*_test.png")}),
+    ):
+        events = EventAccumulator(
+            f"logs/lightning_logs/version_{version}", size_guidance={"images": 0}
+        )
         events.Reload()
         assert set(events.Tags()["images"]) == {f"figures/{name}" for name in names}
         for name in names:
@@ -196,12 +220,18 @@ def test_tensorboard_has_numbers_and_pictures(fit: Callable[..., CLI]) -> None:
                 np.testing.assert_array_equal(logged, np.asarray(picture.convert("RGB")))
         metric = ("val/acc", "test/acc")[version]
         logged = [(str(event.step), event.value) for event in events.Scalars(metric)]
-        assert logged == [(step, pytest.approx(value)) for step, value in values(rows(run.metrics), metric)]
+        assert logged == [
+            (step, pytest.approx(value)) for step, value in values(rows(run.metrics), metric)
+        ]
 
 
-def test_mlflow_has_numbers_and_pictures(fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_has_numbers_and_pictures(
+    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("mlflow", reason="MLflow is not installed (pip install mlflow-skinny)")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # later versions take a database unless told
+    monkeypatch.setenv(
+        "MLFLOW_ALLOW_FILE_STORE", "true"
+    )  # later versions take a database unless told
     run = fit(*SHORT, "--trainer.logger=MLFlowLogger").run
     (folder,) = [path.parent for path in Path("mlruns").glob("*/*/metrics")]
     stored = {path.name: path.read_bytes() for path in (folder / "artifacts" / "figures").iterdir()}
@@ -214,23 +244,37 @@ def test_mlflow_has_numbers_and_pictures(fit: Callable[..., CLI], monkeypatch: p
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("TensorBoardLogger", "trainer.logger: save_dir has no default: give --trainer.logger.save_dir"),
-        ("TensorBoardLoger", "trainer.logger: there is no class TensorBoardLoger; did you mean TensorBoardLogger?"),
+        (
+            "TensorBoardLogger",
+            "trainer.logger: save_dir has no default: give --trainer.logger.save_dir",
+        ),
+        (
+            "TensorBoardLoger",
+            "trainer.logger: there is no class TensorBoardLoger; did you mean TensorBoardLogger?",
+        ),
         ("[{class_path: CSVLogger, init_args: {savedir: logs}}]", "did you mean save_dir?"),
     ],
 )
-def test_a_wrong_logger_is_said_in_one_line(given: str, said: str, fails: Callable[..., str]) -> None:
+def test_a_wrong_logger_is_said_in_one_line(
+    given: str, said: str, fails: Callable[..., str]
+) -> None:
     line = fails("fit", *SHORT, f"--trainer.logger={given}")
     assert said in line
     assert "Iterable" not in line
     assert "bool" not in line
 
 
-def test_a_logger_that_cannot_begin_ends_the_run_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_logger_that_cannot_begin_ends_the_run_before_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["fit", *SHORT, "--trainer.logger=WandbLogger", "--trainer.logger.mode=online"])
     assert stop.value.code == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("wandb: WARNING")]
+    lines = [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if not line.startswith("wandb: WARNING")
+    ]
     assert lines[-1].startswith("error: ")
     assert "wandb login" in lines[-1]
     assert not list(Path("runs").glob("*/*"))

@@ -11,9 +11,9 @@ import torch
 import yaml
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 
-from project import machine
-from project.cli import CLI, main
-from project.run import Run
+from project.cli import machine
+from project.cli.main import CLI, main
+from project.run.folder import Run
 from tests.conftest import QUIET
 
 Fit = Callable[..., CLI]
@@ -26,7 +26,8 @@ KEEP = "--adapt_to_machine=false"
 def emulating(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU that emulates bfloat16, as a processor of before 2020 does.
 
-    oneDNN reads the variable once, at its first operation, which is done before: other tests keep its instructions.
+    oneDNN reads the variable once, at its first operation, which is done before: other tests keep
+    its instructions.
     """
     with torch.autocast("cpu", torch.bfloat16):
         torch.nn.functional.conv2d(torch.zeros(1, 8, 9, 9), torch.zeros(8, 8, 3, 3))
@@ -43,7 +44,11 @@ def native(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines on stderr that say what was adapted."""
-    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("adapted to this machine")]
+    return [
+        line
+        for line in capsys.readouterr().err.splitlines()
+        if line.startswith("adapted to this machine")
+    ]
 
 
 def noted(run: Run) -> dict[str, object]:
@@ -57,7 +62,9 @@ def dtypes(cli: CLI) -> tuple[str, type]:
 @pytest.mark.usefixtures("emulating")
 @pytest.mark.filterwarnings("ignore:You passed .* AMP with fp16 is not supported on CPU")
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_emulated_bfloat16_becomes_float32(fit: Fit, capsys: pytest.CaptureFixture[str], precision: str) -> None:
+def test_emulated_bfloat16_becomes_float32(
+    fit: Fit, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
     plain = fit(*SHORT).model.state_dict()
     assert said(capsys) == []
     cli = fit(*SHORT, f"--trainer.precision={precision}")
@@ -94,7 +101,10 @@ def test_every_command_on_a_run_adapts(
         assert dtypes(cli) == ("32-true", Precision)
         assert len(said(capsys)) == 1  # nothing is compiled for these
     config = yaml.safe_load(run.config.read_text())
-    assert (config["trainer"]["precision"], config["model"]["init_args"]["compile"]) == ("bf16-mixed", True)
+    assert (config["trainer"]["precision"], config["model"]["init_args"]["compile"]) == (
+        "bf16-mixed",
+        True,
+    )
     del config["adapt_to_machine"]  # as runs of earlier versions have it
     run.config.write_text(yaml.safe_dump(config))
     cli = fit("--run", str(run.folder), "--trainer.max_epochs=2")
@@ -121,7 +131,9 @@ def test_native_bfloat16_stays(fit: Fit, capsys: pytest.CaptureFixture[str]) -> 
         ("ONEDNN_MAX_CPU_ISA", "ALL", False),
     ],
 )
-def test_what_onednn_may_use(monkeypatch: pytest.MonkeyPatch, name: str, value: str, emulates: bool) -> None:
+def test_what_onednn_may_use(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, emulates: bool
+) -> None:
     monkeypatch.setenv(name, value)
     assert machine.emulates_bfloat16() == emulates
 
@@ -138,7 +150,9 @@ def test_what_onednn_may_use(monkeypatch: pytest.MonkeyPatch, name: str, value: 
         ("model name\t: bf16", True),
     ],
 )
-def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, emulates: bool) -> None:
+def test_what_the_kernel_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, emulates: bool
+) -> None:
     """Where PyTorch knows of neither instruction, or has not the functions that tell."""
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
@@ -157,7 +171,9 @@ def test_a_gpu_computes_in_what_it_was_asked_for(monkeypatch: pytest.MonkeyPatch
     assert asked["precision"] == "bf16-mixed"
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not say which cores it may use")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="the system does not say which cores it may use"
+)
 def test_no_more_workers_than_cores(
     fit: Fit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +221,9 @@ def test_without_a_compiler_nothing_is_compiled(
     assert len(compiled) == 1
 
 
-def test_without_the_headers_of_python_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_headers_of_python_nothing_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     if why := machine.why_not_compiled():
         pytest.skip(why)
     monkeypatch.setattr(machine.sysconfig, "get_path", lambda *_, **__: str(tmp_path))
@@ -221,7 +239,9 @@ def test_check_times_both_precisions(capsys: pytest.CaptureFixture[str]) -> None
         assert f"fit uses {used}" in row
 
 
-def test_first_process_alone_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_process_alone_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = logging.getLogger("project")
     level = log.level
     try:

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from project.losses import l1_norm, mse
 from project.models import MLP, ImageClassifier, LeNet
+from project.models.objectives import l1_norm, mse
 
 SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
 
@@ -13,8 +13,14 @@ SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
 @pytest.mark.parametrize(
     ("model", "count"),
     [
-        (LeNet(**SHAPE), 61_706),  # LeCun et al., 1998, with full connections and a linear output layer
-        (MLP(hidden=(64, 128, 64), **SHAPE), 784 * 64 + 64 + 64 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10),
+        (
+            LeNet(**SHAPE),
+            61_706,
+        ),  # LeCun et al., 1998, with full connections and a linear output layer
+        (
+            MLP(hidden=(64, 128, 64), **SHAPE),
+            784 * 64 + 64 + 64 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10,
+        ),
         (MLP(hidden=(), **SHAPE), 7_850),
     ],
 )
@@ -24,8 +30,12 @@ def test_parameter_counts(model: ImageClassifier, count: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 12, 17)])
 @pytest.mark.parametrize("kind", [MLP, LeNet])
-@pytest.mark.parametrize("options", [{}, {"batch_norm": True, "dropout": 0.5, "activation": "sigmoid"}])
-def test_logits_and_gradients(kind: type[ImageClassifier], shape: tuple[int, int, int], options: dict) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_norm": True, "dropout": 0.5, "activation": "sigmoid"}]
+)
+def test_logits_and_gradients(
+    kind: type[ImageClassifier], shape: tuple[int, int, int], options: dict
+) -> None:
     torch.manual_seed(0)
     model = kind(num_classes=7, input_shape=shape, **options)
     x, y = torch.randn(16, *shape), torch.randint(7, (16,))
@@ -66,14 +76,18 @@ def test_training_loss_has_label_smoothing_and_l1() -> None:
     model = MLP(hidden=(6,), batch_norm=True, label_smoothing=0.2, l1=0.01, **SHAPE).eval()
     x, y = torch.randn(8, 1, 28, 28), torch.randint(10, (8,))
     loss, logits = model.loss(x, y)
-    weights = sum(float(w.detach().abs().sum()) for w in (model.layers[0].weight, model.head.weight))
+    weights = sum(
+        float(w.detach().abs().sum()) for w in (model.layers[0].weight, model.head.weight)
+    )
     smooth = 0.8 * F.one_hot(y, 10) + 0.02
     expected = -(smooth * logits.log_softmax(1)).sum(1).mean() + 0.01 * weights
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert float(l1_norm(model.parameters()).detach()) == pytest.approx(weights, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["LBFGS", "SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "NAdam", "Rprop"])
+@pytest.mark.parametrize(
+    "name", ["LBFGS", "SGD", "Adam", "AdamW", "Adagrad", "RMSprop", "NAdam", "Rprop"]
+)
 def test_any_optimizer_is_configured(name: str) -> None:
     model = MLP(optimizer=getattr(torch.optim, name), **SHAPE)
     optimizer = model.build_optimizer()
@@ -83,7 +97,9 @@ def test_any_optimizer_is_configured(name: str) -> None:
 
 
 def test_weight_decay_skips_biases_and_norms() -> None:
-    model = LeNet(batch_norm=True, optimizer=lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5), **SHAPE)
+    model = LeNet(
+        batch_norm=True, optimizer=lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5), **SHAPE
+    )
     decayed, others = model.build_optimizer().param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
     names = {id(p): name for name, p in model.named_parameters()}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from project.arguments import DEFAULT_CONFIG, read_arguments
-from project.cli import CLI
-from project.names import group_of
+from project.cli.arguments import DEFAULT_CONFIG, read_arguments
+from project.cli.main import CLI
+from project.run.folder import group_of
 
 WITH = DEFAULT_CONFIG.parent / "with"
 
@@ -16,26 +16,47 @@ WITH = DEFAULT_CONFIG.parent / "with"
     ("args", "said"),
     [
         ([], ""),
-        (["--optimizer.lr=0.003", "--model.batch_norm=true", "--optimizer=AdamW"], ""),  # as the file has it
+        (
+            ["--optimizer.lr=0.003", "--model.batch_norm=true", "--optimizer=AdamW"],
+            "",
+        ),  # as the file has it
         (["--config", str(WITH / "ema.yaml")], "+emaweightaveraging"),
-        (["--config", str(WITH / "ema.yaml"), "--trainer.callbacks.decay=0.9"], "+emaweightaveraging-decay.9"),
+        (
+            ["--config", str(WITH / "ema.yaml"), "--trainer.callbacks.decay=0.9"],
+            "+emaweightaveraging-decay.9",
+        ),
         (["--config", str(WITH / "mixup.yaml"), "--optimizer.lr", "0.05"], "+mixup.2-lr.05"),
         (["--data.mix=Mixup", "--data.mix.alpha=.2", "--optimizer.lr=5e-2"], "+mixup.2-lr.05"),
         (["--data.mix=CutMix", "--data.mix.alpha=1"], "+cutmix1"),
-        (["--optimizer=SGD", "--optimizer.lr=0.1", "--optimizer.momentum=0.9"], "+sgd-lr.1-momentum.9"),
+        (
+            ["--optimizer=SGD", "--optimizer.lr=0.1", "--optimizer.momentum=0.9"],
+            "+sgd-lr.1-momentum.9",
+        ),
         (["--optimizer", "SGD", "--model.init_args.dropout", "0"], "+sgd-dropout0"),
         (["--model.hidden=[64,64]", "--model.batch_norm=false"], "+hidden64x64-no_batch_norm"),
         (["--model.activation=tanh", "--data.augment=null"], "+activation_tanh-no_augment"),
         (["--seed_everything=3", "--trainer.max_epochs=2"], "+max_epochs2-seed3"),
         (["--seed_everything=0"], ""),
         (["--data.num_folds=5", "--data.fold=2", "--seed_everything=1"], "+num_folds5-fold2-seed1"),
-        (["--trainer.devices=8", "--trainer.strategy=ddp", "--data.root=/x", "--wandb.tags=[a]", "--runs_dir=y"], ""),
+        (
+            [
+                "--trainer.devices=8",
+                "--trainer.strategy=ddp",
+                "--data.root=/x",
+                "--wandb.tags=[a]",
+                "--runs_dir=y",
+            ],
+            "",
+        ),
         (["--adapt_to_machine=false"], ""),
         (["--trainer.precision=bf16-mixed", "--optimizer.lr=10"], "+precision_bf16_mixed-lr10"),
         (["--model.weights=/a/b c/x.pt"], "+weights_a_b_c_x.pt"),
         (["--data.augment=[{degrees: 3}]"], "+augment_degrees_3"),
         (["--optimizer.class_path=SGD", "--optimizer.lr=0.1"], "+sgd-lr.1"),
-        (["--model_checkpoint.monitor=val/acc", "--model_checkpoint.dirpath=x"], "+monitor_val_acc"),
+        (
+            ["--model_checkpoint.monitor=val/acc", "--model_checkpoint.dirpath=x"],
+            "+monitor_val_acc",
+        ),
     ],
 )
 def test_difference(args: list[str], said: str) -> None:
@@ -55,11 +76,23 @@ MONITOR = "--trainer.callbacks.monitor="
         ([f"{ADD}EarlyStopping", f"{ADD}Lookahead"], "+earlystopping-lookahead"),
         ([f"{ADD}Lookahead", f"{ADD}Lookahead"], "+lookahead-lookahead"),
         (
-            [f"{ADD}EarlyStopping", f"{MONITOR}a", f"{ADD}EarlyStopping", f"{MONITOR}b", f"{MONITOR}c"],
+            [
+                f"{ADD}EarlyStopping",
+                f"{MONITOR}a",
+                f"{ADD}EarlyStopping",
+                f"{MONITOR}b",
+                f"{MONITOR}c",
+            ],
             "+earlystopping-monitor_a-earlystopping-monitor_c",
         ),
         ([ADD + "{class_path: A, init_args: {x: 1}}", ADD + "B"], "+a-x1-b"),
-        ([ADD + "[{class_path: A, init_args: {x: 1}}, {class_path: B}]", "--trainer.callbacks.y=2"], "+a-x1-b-y2"),
+        (
+            [
+                ADD + "[{class_path: A, init_args: {x: 1}}, {class_path: B}]",
+                "--trainer.callbacks.y=2",
+            ],
+            "+a-x1-b-y2",
+        ),
         (
             ["--data.augment+=Flip", "--data.augment+=Crop", "--data.augment.padding=2"],
             "+augment+_flip-augment+_crop-padding2",
@@ -91,12 +124,17 @@ def test_items_of_overlays_are_named_as_flags_are(tmp_path: Path) -> None:
             [*flags, f"{ADD}Lookahead", "--trainer.callbacks.every=7"],
         ),
     ):
-        first, second = (read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *words]) for words in (args, same))
+        first, second = (
+            read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *words])
+            for words in (args, same)
+        )
         assert first.difference == second.difference != ""
 
 
 def test_experiment_without_a_file_is_named_by_model_and_data() -> None:
-    arguments = read_arguments(["fit", "--model=MLP", "--model.hidden=[64]", "--data=Digits", "--seed_everything=2"])
+    arguments = read_arguments(
+        ["fit", "--model=MLP", "--model.hidden=[64]", "--data=Digits", "--seed_everything=2"]
+    )
     assert (arguments.experiment, arguments.difference) == ("mlp_digits", "+hidden64-seed2")
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 import project
-from project.callbacks.learned import feature_maps, first_filters
-from project.cli import CLI
-from project.figures import tiled
-from project.machine import why_not_compiled
+from project.callbacks.filter_plots import feature_maps, first_filters
+from project.cli.machine import why_not_compiled
+from project.cli.main import CLI
 from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
+from project.plots import tiled
 from tests.conftest import DATA
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
@@ -37,7 +37,12 @@ PUBLISHED: dict[str, tuple[Callable[..., ImageClassifier], str, dict, int]] = {
         {"aux_logits": False, "init_weights": False},
         6_624_904,
     ),
-    "GoogLeNet-aux": (GoogLeNet, "googlenet", {"aux_logits": True, "init_weights": False}, 13_004_888),
+    "GoogLeNet-aux": (
+        GoogLeNet,
+        "googlenet",
+        {"aux_logits": True, "init_weights": False},
+        13_004_888,
+    ),
     "ResNet18": (lambda **k: ResNet(depth=18, **k), "resnet18", {}, 11_689_512),
     "ResNet34": (lambda **k: ResNet(depth=34, **k), "resnet34", {}, 21_797_672),
     "ResNet50": (lambda **k: ResNet(depth=50, **k), "resnet50", {}, 25_557_032),
@@ -79,10 +84,14 @@ def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
     fresh = torchvision_models.get_model(PUBLISHED[name][1], **PUBLISHED[name][2])
     fresh.load_state_dict(model.state_dict(), strict=True)
     expected_state = reference.state_dict()
-    assert all(torch.equal(tensor, expected_state[key]) for key, tensor in fresh.state_dict().items())
+    assert all(
+        torch.equal(tensor, expected_state[key]) for key, tensor in fresh.state_dict().items()
+    )
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in ("VGG13", "VGG16", "VGG19-bn")])
+@pytest.mark.parametrize(
+    "name", [name for name in PUBLISHED if name not in ("VGG13", "VGG16", "VGG19-bn")]
+)
 def test_gradients_are_torchvisions(name: str) -> None:
     """In train mode, with batch statistics and auxiliary heads; dropout off, or they would differ by chance."""
     model, reference = pair(name)
@@ -97,7 +106,9 @@ def test_gradients_are_torchvisions(name: str) -> None:
     out = reference(x)
     expected_loss = nn.functional.cross_entropy(out[0] if isinstance(out, tuple) else out, y)
     if isinstance(out, tuple):  # the paper's section 5 adds each auxiliary loss with weight 0.3
-        expected_loss = expected_loss + 0.3 * sum(nn.functional.cross_entropy(aux, y) for aux in out[1:])
+        expected_loss = expected_loss + 0.3 * sum(
+            nn.functional.cross_entropy(aux, y) for aux in out[1:]
+        )
     expected_loss.backward()
     assert logits.shape == (4, 1000)
     assert relative(loss, expected_loss) < 1e-5
@@ -106,7 +117,9 @@ def test_gradients_are_torchvisions(name: str) -> None:
         assert relative(parameter.grad, gradients[parameter_name].grad) < 1e-4, parameter_name
     buffers = dict(reference.named_buffers())
     for buffer_name in (n for n, _ in model.named_buffers() if n in buffers):
-        assert torch.allclose(model.get_buffer(buffer_name), buffers[buffer_name], rtol=1e-5), buffer_name
+        assert torch.allclose(model.get_buffer(buffer_name), buffers[buffer_name], rtol=1e-5), (
+            buffer_name
+        )
 
 
 def relative(a: Tensor | None, b: Tensor | None) -> float:
@@ -129,11 +142,18 @@ SMALL: dict[str, Callable[..., ImageClassifier]] = {
 @pytest.fixture(scope="module")
 def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
     """16 normalised images and classes of CIFAR-10 if its real files are there, else of `photographs`."""
-    busiest = photographs.reshape(len(photographs), -1).std(1).argsort()[-16:]  # pieces of sky are all alike
+    busiest = (
+        photographs.reshape(len(photographs), -1).std(1).argsort()[-16:]
+    )  # pieces of sky are all alike
     x, y = torch.from_numpy(photographs[busiest]), torch.arange(16) % 10
     if DATA and (DATA / "cifar-10-batches-py").exists():
-        content = pickle.loads((DATA / "cifar-10-batches-py" / "data_batch_1").read_bytes(), encoding="latin1")
-        x, y = torch.from_numpy(content["data"][:16]).view(16, 3, 32, 32), torch.tensor(content["labels"][:16])
+        content = pickle.loads(
+            (DATA / "cifar-10-batches-py" / "data_batch_1").read_bytes(), encoding="latin1"
+        )
+        x, y = (
+            torch.from_numpy(content["data"][:16]).view(16, 3, 32, 32),
+            torch.tensor(content["labels"][:16]),
+        )
     x = x.float()
     return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True), y
 
@@ -141,9 +161,13 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["28x28x1", "32x32x3"])
 @pytest.mark.parametrize("name", ["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"])
-def test_small_stem_overfits_one_batch(name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]) -> None:
+def test_small_stem_overfits_one_batch(
+    name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]
+) -> None:
     if name == "GoogLeNet" and shape[0] == 1 and not DATA:
-        pytest.skip("takes a minute, and differs from 32x32x3 in the first kernels: set PROJECT_DATA")
+        pytest.skip(
+            "takes a minute, and differs from 32x32x3 in the first kernels: set PROJECT_DATA"
+        )
     torch.manual_seed(0)
     x, y = batch
     x = (x if shape[0] == 3 else x.mean(1, keepdim=True))[..., : shape[1], : shape[2]]
@@ -176,7 +200,12 @@ def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "stem", "minimum"),
-    [(AlexNet, "imagenet", 63), (AlexNet, "small", 15), (VGG, "imagenet", 32), (GoogLeNet, "imagenet", 15)],
+    [
+        (AlexNet, "imagenet", 63),
+        (AlexNet, "small", 15),
+        (VGG, "imagenet", 32),
+        (GoogLeNet, "imagenet", 15),
+    ],
 )
 def test_smallest_image(kind: type[ImageClassifier], stem: str, minimum: int) -> None:
     model = kind(stem=stem, num_classes=3, input_shape=(3, minimum, minimum))
@@ -201,14 +230,18 @@ def test_synchronised_batch_norm_reaches_every_layer() -> None:
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @pytest.mark.parametrize("pool", ["max", "avg"])
 @pytest.mark.parametrize("kind", [AlexNet, VGG, GoogLeNet, ResNet])
-def test_activation_and_pool_are_what_is_named(kind: type[ImageClassifier], pool: str, activation: str) -> None:
+def test_activation_and_pool_are_what_is_named(
+    kind: type[ImageClassifier], pool: str, activation: str
+) -> None:
     with torch.device("meta"):
         model = kind(activation=activation, pool=pool, **IMAGENET)
     kinds = {type(layer) for layer in model.modules()}
     assert kinds & {nn.ReLU, nn.Tanh, nn.Sigmoid} == {
         {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]
     }
-    assert kinds & {nn.MaxPool2d, nn.AvgPool2d} == {{"max": nn.MaxPool2d, "avg": nn.AvgPool2d}[pool]}
+    assert kinds & {nn.MaxPool2d, nn.AvgPool2d} == {
+        {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}[pool]
+    }
 
 
 def test_zero_init_residual_makes_blocks_the_identity() -> None:
@@ -227,7 +260,9 @@ def test_activation_checkpointing_changes_no_number(name: str) -> None:
     results = []
     for flag in (False, True):
         torch.manual_seed(0)
-        model = SMALL[name](num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag).train()
+        model = SMALL[name](
+            num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag
+        ).train()
         loss, _ = model.loss(x, y)
         loss.backward()
         results.append(([p.grad for p in model.parameters()], dict(model.named_buffers())))
@@ -242,7 +277,13 @@ def test_activation_checkpointing_stores_less() -> None:
     x, y = torch.randn(8, 3, 32, 32), torch.randint(10, (8,))
     stored = []
     for flag in (False, True):
-        model = ResNet(depth=18, stem="small", num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag)
+        model = ResNet(
+            depth=18,
+            stem="small",
+            num_classes=10,
+            input_shape=(3, 32, 32),
+            activation_checkpointing=flag,
+        )
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor, kept: dict[int, int] = kept) -> Tensor:
@@ -258,7 +299,9 @@ def test_activation_checkpointing_stores_less() -> None:
 
 def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
     torch.manual_seed(0)
-    model = ResNet(depth=18, stem="small", channels_last=True, num_classes=10, input_shape=(3, 32, 32)).eval()
+    model = ResNet(
+        depth=18, stem="small", channels_last=True, num_classes=10, input_shape=(3, 32, 32)
+    ).eval()
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         before = model(x)
@@ -270,10 +313,17 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(bool(why_not_compiled()), reason="torch.compile needs a C++ compiler and Python's headers")
+@pytest.mark.skipif(
+    bool(why_not_compiled()), reason="torch.compile needs a C++ compiler and Python's headers"
+)
 def test_compiled_training_equals_plain(fit: Callable[..., CLI], mnist_root: Path) -> None:
     """With everything for speed at once, through the front door; compiling reorders sums, so to rounding only."""
-    arguments = ["--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1"]
+    arguments = [
+        "--model=LeNet",
+        "--data=MNIST",
+        f"--data.root={mnist_root}",
+        "--trainer.max_epochs=1",
+    ]
     fast = ["--model.compile=true", "--model.channels_last=true", "--trainer.precision=bf16-mixed"]
     plain = fit(*arguments).model.state_dict()
     counters.clear()
@@ -294,7 +344,9 @@ def test_pictures_show_what_the_network_has() -> None:
         assert torch.equal(maps["features.4"], model.features[:5](x)[0])
     mlp = MLP(hidden=(5,), num_classes=3, input_shape=(1, 8, 8))
     assert torch.equal(first_filters(mlp), mlp.layers[0].weight.view(5, 1, 8, 8))
-    mlp.layers[0] = nn.Linear(16, 5)  # a layer that does not see the whole image has no picture of it
+    mlp.layers[0] = nn.Linear(
+        16, 5
+    )  # a layer that does not see the whole image has no picture of it
     assert first_filters(mlp) is None
     assert feature_maps(MLP(num_classes=3, input_shape=(1, 8, 8)), torch.zeros(1, 1, 8, 8)) == {}
 

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from project.optim import Constant, Linear, OneCycle, Polynomial, Schedule, Step, WarmupCosine, use_fused_kernels
+from project.optim import (
+    Constant,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Schedule,
+    Step,
+    WarmupCosine,
+    use_fused_kernels,
+)
 
 STEPS = 200
 
@@ -30,11 +39,16 @@ lr = torch.optim.lr_scheduler
         (WarmupCosine(warmup=0, final=0.1), lambda o: lr.CosineAnnealingLR(o, STEPS, eta_min=0.1)),
         (Linear(final=0.2), lambda o: lr.LinearLR(o, 1.0, 0.2, STEPS)),
         (Polynomial(power=0.5), lambda o: lr.PolynomialLR(o, STEPS, power=0.5)),
-        (Step(milestones=(0.25, 0.5), gamma=0.3), lambda o: lr.MultiStepLR(o, [STEPS // 4, STEPS // 2], 0.3)),
+        (
+            Step(milestones=(0.25, 0.5), gamma=0.3),
+            lambda o: lr.MultiStepLR(o, [STEPS // 4, STEPS // 2], 0.3),
+        ),
     ],
 )
 def test_equals_torchs_scheduler(schedule: Schedule, make: object) -> None:
-    assert [schedule(t / STEPS) for t in range(STEPS)] == pytest.approx(torch_factors(make), abs=1e-6)
+    assert [schedule(t / STEPS) for t in range(STEPS)] == pytest.approx(
+        torch_factors(make), abs=1e-6
+    )
 
 
 def test_one_cycle_equals_torchs() -> None:
@@ -70,7 +84,9 @@ def test_a_warm_up_is_a_fraction(bad: float) -> None:
         (torch.optim.Adam, {"lr": 0.01, "weight_decay": 0.1}),
     ],
 )
-def test_fused_kernels_equal_the_plain_ones(kind: type[torch.optim.Optimizer], options: dict) -> None:
+def test_fused_kernels_equal_the_plain_ones(
+    kind: type[torch.optim.Optimizer], options: dict
+) -> None:
     results = []
     for fused in (True, False):
         torch.manual_seed(0)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from project.arguments import DEFAULT_CONFIG
-from project.checkpoint import read_checkpoint
-from project.cli import main
+from project.cli.arguments import DEFAULT_CONFIG
+from project.cli.main import main
+from project.run.checkpoint_io import read_checkpoint
 from tests.conftest import QUIET
 
 OVERLAYS = {path.stem: path for path in (DEFAULT_CONFIG.parent / "with").glob("*.yaml")}
@@ -20,7 +20,9 @@ def test_overlay_trains(name: str, fit: Callable) -> None:
     cli = fit("--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS[name]), *epochs)
     trainer, data = cli.trainer, cli.datamodule
     turned_on = {
-        "ema": any(type(callback).__name__ == "EMAWeightAveraging" for callback in trainer.callbacks),
+        "ema": any(
+            type(callback).__name__ == "EMAWeightAveraging" for callback in trainer.callbacks
+        ),
         "mixup": type(data.mix).__name__ == "Mixup",
         "cutmix": type(data.mix).__name__ == "CutMix",
         "debug": trainer.fast_dev_run == 1 and trainer.global_step == 1,
@@ -67,7 +69,13 @@ def test_averaged_weights_are_those_of_a_loop(fit: Callable, tmp_path: Path) -> 
 
 
 def test_averaged_weights_are_tested_and_gone_on_with(fit: Callable) -> None:
-    args = ["--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS["ema"]), "--trainer.callbacks.decay=0.9"]
+    args = [
+        "--config",
+        str(DEFAULT_CONFIG),
+        "--config",
+        str(OVERLAYS["ema"]),
+        "--trainer.callbacks.decay=0.9",
+    ]
     args += ["--model.dropout=0"]
     half = fit(*args, "--trainer.max_epochs=2", "--experiment=half", "--lr_schedule=Constant")
     whole = fit(*args, "--trainer.max_epochs=4", "--experiment=whole", "--lr_schedule=Constant")
@@ -85,6 +93,10 @@ def test_flip_average_is_the_mean_of_both_logits(fit: Callable) -> None:
     x = torch.rand(5, 1, 8, 8)
     model = cli.model.eval()
     with torch.no_grad():
-        expected = torch.stack([model(image[None])[0] + model(image.flip(2)[None])[0] for image in x]) / 2
+        expected = (
+            torch.stack([model(image[None])[0] + model(image.flip(2)[None])[0] for image in x]) / 2
+        )
         assert torch.allclose(model.judged(x), expected, atol=1e-5)
-        assert torch.allclose(model.predict_step((x, torch.arange(5)), 0), expected.softmax(1), atol=1e-5)
+        assert torch.allclose(
+            model.predict_step((x, torch.arange(5)), 0), expected.softmax(1), atol=1e-5
+        )

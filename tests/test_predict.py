@@ -10,14 +10,15 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from project.cli import CLI, main
+from project.cli.main import CLI, main
 from project.data import Digits
 from project.models import MLP
-from project.run import Run
+from project.run.folder import Run
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
-# Names in their order, and the digit in each file; two are formulas to matplotlib, one is not UTF-8.
+# Names in their order, and the digit in each file; two are formulas to matplotlib, one is not
+# UTF-8.
 READABLE = {
     "$a$.png": 0,
     "a\x1b[31m\n.png": 1,
@@ -26,7 +27,11 @@ READABLE = {
     "sub/b.PNG": 4,
     "x" * 250 + ".png": 5,
 }
-UNREADABLE = {"bad1.png": b"", "bad2.png": b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "bad3.png": b"no image"}
+UNREADABLE = {
+    "bad1.png": b"",
+    "bad2.png": b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+    "bad3.png": b"no image",
+}
 HIDDEN = ("._a.png", ".hidden/b.png")  # macOS puts the first beside a.png
 
 
@@ -46,7 +51,9 @@ def photos(tmp_path: Path) -> Path:
 
 def save_digit(i: int, path: Path) -> None:
     with path.open("wb") as file:
-        Image.fromarray((load_digits().images[i] * 255 / 16).round().astype("uint8")).save(file, "PNG")
+        Image.fromarray((load_digits().images[i] * 255 / 16).round().astype("uint8")).save(
+            file, "PNG"
+        )
 
 
 def table(run: Run) -> list[dict[str, str]]:
@@ -58,7 +65,10 @@ def table(run: Run) -> list[dict[str, str]]:
 def test_unreadable_files_are_skipped_named_and_counted(
     num_workers: int, run_copy: Run, photos: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    args = [f"--data.num_workers={num_workers}", "--data.batch_size=2"]  # so that one batch has no image
+    args = [
+        f"--data.num_workers={num_workers}",
+        "--data.batch_size=2",
+    ]  # so that one batch has no image
     main(["predict", "--run", str(run_copy.folder), "--images", str(photos), *args, *QUIET])
     found, said = table(run_copy), capfd.readouterr()
     names = [row["image"].removeprefix(f"{photos}/") for row in found]
@@ -67,7 +77,9 @@ def test_unreadable_files_are_skipped_named_and_counted(
     x = torch.from_numpy(load_digits().images[:6] * (255 / 16)).round()[:, None].float()
     confidence, predicted = model((x / 255 - Digits.mean[0]) / Digits.std[0]).softmax(1).max(1)
     assert [int(row["class1"]) for row in found] == predicted.tolist()
-    assert [float(row["probability1"]) for row in found] == pytest.approx(confidence.tolist(), abs=1e-5)
+    assert [float(row["probability1"]) for row in found] == pytest.approx(
+        confidence.tolist(), abs=1e-5
+    )
     skipped = sorted(line for line in said.err.splitlines() if line.startswith("skipped"))
     assert len(skipped) == 3
     assert all(name in line for name, line in zip(UNREADABLE, skipped, strict=True))
@@ -93,7 +105,9 @@ def test_nothing_that_can_be_read(run_copy: Run, photos: Path, fails: Fails) -> 
     assert not run_copy.predictions.exists()
 
 
-def test_export_skips_them_too(run_copy: Run, photos: Path, fails: Fails, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_skips_them_too(
+    run_copy: Run, photos: Path, fails: Fails, capsys: pytest.CaptureFixture[str]
+) -> None:
     export = ["export", "--run", str(run_copy.folder), "--format", "torch_export", "--images"]
     assert "cannot decode the image" in fails(*export, str(photos / "bad1.png"))
     main([*export, str(photos)])
@@ -110,13 +124,29 @@ def test_names_that_matplotlib_takes_for_formulas(
     for split in ("train", "val"):
         (root / split / "n01").rename(root / split / "$a_$")
         (root / split / "n02").rename(root / split / ("long " * 40))
-    args = ["--model=AlexNet", "--model.stem=small", "--data=ImageNet", f"--data.root={root}", "--data.image_size=32"]
+    args = [
+        "--model=AlexNet",
+        "--model.stem=small",
+        "--data=ImageNet",
+        f"--data.root={root}",
+        "--data.image_size=32",
+    ]
     run = fit(*args, "--data.batch_size=8", "--trainer.max_epochs=1", "--experiment=a$x_$").run
     assert (run.figures / "history.png").exists()
     assert (run.figures / "confusion_matrix_val.png").exists()
     photos = root / "val" / "n03"
     (photos / "0.jpg").touch()
-    main(["predict", "--run", str(run.folder), "--images", str(photos), "--data.num_workers=2", *QUIET])
+    main(
+        [
+            "predict",
+            "--run",
+            str(run.folder),
+            "--images",
+            str(photos),
+            "--data.num_workers=2",
+            *QUIET,
+        ]
+    )
     assert [Path(row["image"]).name for row in table(run)] == [f"{i}.JPEG" for i in range(10, 14)]
     assert "1 of 5 image(s), which cannot be read" in capsys.readouterr().out
     main(["compare", str(run.folder), "--picture", "compare.png"])

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-from project.cli import main
-from project.run import Run
+from project.cli.main import main
+from project.run.folder import Run
 
 
 class Page(HTMLParser):
@@ -61,7 +61,9 @@ def test_report_of_one_run(run_copy: Run) -> None:
     assert "Comparison" not in page.texts
 
 
-def test_report_of_several_runs_escapes_and_leaves_out(run_copy: Run, finished: Run, tmp_path: Path) -> None:
+def test_report_of_several_runs_escapes_and_leaves_out(
+    run_copy: Run, finished: Run, tmp_path: Path
+) -> None:
     hostile = Run(run_copy.folder.rename(run_copy.folder.with_name("<script>alert(1)<")))
     rows = re.sub(r"\b3,3(?=,)", "3,<b onload=x>", hostile.sample_predictions("val").read_text())
     hostile.sample_predictions("val").write_text(rows)
@@ -87,14 +89,30 @@ def test_report_names_the_test_between_two_groups(finished: Run, tmp_path: Path)
     for group in range(2):
         for seed in range(2):
             folder = tmp_path / "copies" / "digits" / f"{finished.id}-{group}-{seed}"
-            run = Run(Path(shutil.copytree(finished.folder, folder, ignore=shutil.ignore_patterns("figures"))))
-            config = run.config.read_text().replace("seed_everything: 0", f"seed_everything: {seed}")
+            run = Run(
+                Path(
+                    shutil.copytree(
+                        finished.folder, folder, ignore=shutil.ignore_patterns("figures")
+                    )
+                )
+            )
+            config = run.config.read_text().replace(
+                "seed_everything: 0", f"seed_everything: {seed}"
+            )
             run.config.write_text(config.replace("max_epochs: 2", f"max_epochs: {2 + group}"))
             header, *rows = run.sample_predictions("val").read_text().splitlines()
-            wrong = [re.sub(r"^(\d+,\d+,\d+),\d+", r"\1,-1", row) for row in rows[: 20 * group + 5 * seed]]
-            run.sample_predictions("val").write_text("\n".join([header, *wrong, *rows[len(wrong) :], ""]))
+            wrong = [
+                re.sub(r"^(\d+,\d+,\d+),\d+", r"\1,-1", row)
+                for row in rows[: 20 * group + 5 * seed]
+            ]
+            run.sample_predictions("val").write_text(
+                "\n".join([header, *wrong, *rows[len(wrong) :], ""])
+            )
             folders.append(str(folder))
-    for given, name in ((folders, "Obuchowski-Rockette test, p = "), (folders[::2], "McNemar's exact test, p = ")):
+    for given, name in (
+        (folders, "Obuchowski-Rockette test, p = "),
+        (folders[::2], "McNemar's exact test, p = "),
+    ):
         main(["report", *given, f"--output={tmp_path}/r.html"])
         assert len([text for text in Page(tmp_path / "r.html").texts if name in text]) == 1
     main(["report", *folders[1:], f"--output={tmp_path}/r.html"])
@@ -102,7 +120,13 @@ def test_report_names_the_test_between_two_groups(finished: Run, tmp_path: Path)
 
 
 def test_looks_at_the_test_set_are_there(run_copy: Run) -> None:
-    look = {"time": "2026-01-01T00:00:00+00:00", "checkpoint": "x", "split": "test", "test/acc": 0.5, "commit": None}
+    look = {
+        "time": "2026-01-01T00:00:00+00:00",
+        "checkpoint": "x",
+        "split": "test",
+        "test/acc": 0.5,
+        "commit": None,
+    }
     run_copy.tests.write_text(json.dumps(look) + "\n" + json.dumps(look) + "\n")
     main(["report", str(run_copy.folder)])
     assert "Looks at the test set: 2" in Page(run_copy.folder / "report.html").texts

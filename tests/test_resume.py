@@ -13,15 +13,16 @@ import lightning as L
 import pytest
 
 from project.callbacks import LastCheckpoint
-from project.checkpoint import read_checkpoint
-from project.cli import main
-from project.run import Run, find_run
+from project.cli.main import main
+from project.run.checkpoint_io import read_checkpoint
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences, equal
 
 ROOT = Path(__file__).parent.parent
 Fails = Callable[..., str]
-# Dropout, augmentation, mixup and weight averaging; 20 steps an epoch, a checkpoint every 7, a line every 5.
+# Dropout, augmentation, mixup and weight averaging; 20 steps an epoch, a checkpoint every 7, a line
+# every 5.
 ARGS = [
     *QUIET,
     *(f"--config={ROOT / 'configs' / name}.yaml" for name in ("digits", "with/ema", "with/mixup")),
@@ -95,14 +96,18 @@ def test_crash(when: tuple[str, int], whole: Run, monkeypatch: pytest.MonkeyPatc
     assert differences(whole, find_run(Path("runs/crashed"))) == []
 
 
-@pytest.mark.parametrize(("option", "crashes"), [("limit_train_batches=15", 1), ("val_check_interval=0.5", 2)])
+@pytest.mark.parametrize(
+    ("option", "crashes"), [("limit_train_batches=15", 1), ("val_check_interval=0.5", 2)]
+)
 def test_crash_in_validation(option: str, crashes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where an epoch ends before its loader does, and in mid-epoch; the second crash comes before any training."""
     args = [*ARGS, f"--trainer.{option}"]
     main(["fit", *args, "--experiment=whole"])
     monkeypatch.setattr(LastCheckpoint, "long", 0.0)
     monkeypatch.setattr(Stop, "what", crash)
-    for command in (["fit", *args, "--experiment=crashed"], ["fit", "--run=runs/crashed", *QUIET])[:crashes]:
+    for command in (["fit", *args, "--experiment=crashed"], ["fit", "--run=runs/crashed", *QUIET])[
+        :crashes
+    ]:
         monkeypatch.setattr(Stop, "when", ("on_validation_batch_end", 30))
         with pytest.raises(Crash):
             main(command)
@@ -139,8 +144,18 @@ def test_signal(
 
 def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal between the parts of a global batch waits for its last; the parts make the same step as the whole."""
-    same = ["--model.batch_norm=false", "--model.dropout=0", "--data.augment=null", "--trainer.log_every_n_steps=1"]
-    parts = [*ARGS[:3], "--trainer.max_epochs=1", "--trainer.callbacks+=tests.test_resume.Stop", *same]
+    same = [
+        "--model.batch_norm=false",
+        "--model.dropout=0",
+        "--data.augment=null",
+        "--trainer.log_every_n_steps=1",
+    ]
+    parts = [
+        *ARGS[:3],
+        "--trainer.max_epochs=1",
+        "--trainer.callbacks+=tests.test_resume.Stop",
+        *same,
+    ]
     main(["fit", *parts, "--experiment=one"])
     main(["fit", *parts, "--experiment=four", "--trainer.accumulate_grad_batches=4"])
     monkeypatch.setattr(Stop, "when", ("on_train_batch_end", 13))
@@ -150,7 +165,10 @@ def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     main(["fit", "--run=runs/again", *QUIET])
     one, four, again = (find_run(Path("runs") / name) for name in ("one", "four", "again"))
     assert differences(four, again) == []
-    left, right = ([line.split(",")[4] for line in run.metrics.read_text().splitlines()[1:]] for run in (one, four))
+    left, right = (
+        [line.split(",")[4] for line in run.metrics.read_text().splitlines()[1:]]
+        for run in (one, four)
+    )
     assert len(left) == len(right) == 20
     assert [float(v) for v in left] == pytest.approx([float(v) for v in right], rel=1e-5)
 
@@ -159,7 +177,15 @@ def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_real_kills(tmp_path: Path) -> None:
     """SIGKILL to real processes; more of them by hand: ``python -m tests.kill_and_resume --help``."""
     options = ["--kills=1", "--longest=0.5", f"--folder={tmp_path / 'kills'}"]
-    command = [sys.executable, "-m", "tests.kill_and_resume", *options, "--", *ARGS[:-1], "--trainer.max_epochs=20"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.kill_and_resume",
+        *options,
+        "--",
+        *ARGS[:-1],
+        "--trainer.max_epochs=20",
+    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -169,7 +195,12 @@ def test_real_kills(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("minutes", "share", "epochs", "expected"),
     [
-        ("1e-9", 0.0, 1, [*range(1, 20), 20, 20]),  # within the epoch, before its validation, after it
+        (
+            "1e-9",
+            0.0,
+            1,
+            [*range(1, 20), 20, 20],
+        ),  # within the epoch, before its validation, after it
         ("10", 0.0, 3, [20, 60]),  # before the first validation, which may be long, and at the end
         ("10", 1e9, 3, [20, 20, 40, 60]),
     ],
@@ -178,9 +209,18 @@ def test_intervals(
     minutes: str, share: float, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved, save = [], LastCheckpoint.save
-    monkeypatch.setattr(LastCheckpoint, "save", lambda *args: saved.append(args[1].global_step) or save(*args))
+    monkeypatch.setattr(
+        LastCheckpoint, "save", lambda *args: saved.append(args[1].global_step) or save(*args)
+    )
     monkeypatch.setattr(LastCheckpoint, "share", share)
-    main(["fit", *QUIET, f"--trainer.max_epochs={epochs}", f"--last_checkpoint.every_n_minutes={minutes}"])
+    main(
+        [
+            "fit",
+            *QUIET,
+            f"--trainer.max_epochs={epochs}",
+            f"--last_checkpoint.every_n_minutes={minutes}",
+        ]
+    )
     assert saved == expected
 
 

@@ -4,13 +4,18 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
-from project.study.obuchowski_rockette import obuchowski_rockette
+from project.analysis.obuchowski_rockette import obuchowski_rockette
 
-# In logits: the mean, and the standard deviations of what makes a sample hard for one group alone and of the seeds.
+# In logits: the mean, and the standard deviations of what makes a sample hard for one group alone
+# and of the seeds.
 EXACT = "accuracy 0.84, runs and samples differ"
 SETTINGS = {
     "accuracy 0.98, the seed makes no difference": (7.0, 1.0, 0.0),
-    "accuracy 0.98, the seed makes no difference and groups find other samples hard": (7.0, 2.0, 0.0),
+    "accuracy 0.98, the seed makes no difference and groups find other samples hard": (
+        7.0,
+        2.0,
+        0.0,
+    ),
     "accuracy 0.98, runs and samples differ": (7.0, 1.0, 0.5),
     "accuracy 0.98, the seed dominates": (7.0, 0.0, 1.0),
     EXACT: (3.0, 1.0, 0.5),
@@ -18,10 +23,13 @@ SETTINGS = {
 DRAWS, SAMPLES = 2000, 360
 
 
-def p_values(mean: float, group_std: float, seed_std: float, runs: tuple[int, int], gain: float = 0.0) -> np.ndarray:
+def p_values(
+    mean: float, group_std: float, seed_std: float, runs: tuple[int, int], gain: float = 0.0
+) -> np.ndarray:
     """The p-values (DRAWS,) of drawn pairs of groups, of which the second is better by ``gain`` logits.
 
-    The samples are as hard for all runs, but for a part that is each group's own; a seed shifts all samples of its run.
+    The samples are as hard for all runs, but for a part that is each group's own; a seed shifts all
+    samples of its run.
     """
     rng, found = np.random.default_rng(0), []
     for _ in range(DRAWS // 500):
@@ -40,9 +48,10 @@ def p_values(mean: float, group_std: float, seed_std: float, runs: tuple[int, in
 def test_false_positives(setting: str, runs: tuple[int, int]) -> None:
     """Of 2,000 draws 5 % are 100, with a binomial standard deviation of 9.7: 4.9 in a thousand.
 
-    Three of them above 5 % are the most for any setting. Where the mean accuracies of runs are close to normal, the
-    rate must lie no further below 5 % either. Close to an accuracy of 1 they are skewed, and without a difference
-    between seeds the bound of the variance at zero counts: the test is careful there, but it must still reject.
+    Three of them above 5 % are the most for any setting. Where the mean accuracies of runs are
+    close to normal, the rate must lie no further below 5 % either. Close to an accuracy of 1 they
+    are skewed, and without a difference between seeds the bound of the variance at zero counts: the
+    test is careful there, but it must still reject.
     """
     rate = float((p_values(*SETTINGS[setting], runs) <= 0.05).mean())
     print(f"{rate:.4f} of {DRAWS} draws, {runs} runs in the groups, {setting}")

@@ -9,8 +9,8 @@ import lightning as L
 import pytest
 import torch
 
-from project.cli import CLI, main
-from project.run import Run, find_run
+from project.cli.main import CLI, main
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 STOPPED = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss",
@@ -24,7 +24,9 @@ class Crash(Exception):
 class Crashes(L.Callback):
     """Ends the first epoch in its middle."""
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, i: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, i: int
+    ) -> None:
         if i == 13:
             raise Crash
 
@@ -44,7 +46,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
-def test_early_stopping_stays_stopped(fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]) -> None:
+def test_early_stopping_stays_stopped(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
     fit(*STOPPED)
     run = find_run(Path("runs/digits"))
     before = {path: path.read_bytes() for path in (run.metrics, *run.checkpoints.iterdir())}
@@ -52,18 +56,26 @@ def test_early_stopping_stays_stopped(fit: Callable[..., CLI], capsys: pytest.Ca
         capsys.readouterr()
         go_on(run)
         assert "EarlyStopping has ended it: raise its patience" in said(capsys)
-        assert {path: path.read_bytes() for path in (run.metrics, *run.checkpoints.iterdir())} == before
+        assert {
+            path: path.read_bytes() for path in (run.metrics, *run.checkpoints.iterdir())
+        } == before
     epochs = len(rows(run))
     config = run.config.read_text()
     assert "patience: 1" in config
-    run.config.write_text(config.replace("patience: 1", "patience: 3"))  # and goes on with more of it
+    run.config.write_text(
+        config.replace("patience: 1", "patience: 3")
+    )  # and goes on with more of it
     go_on(run)
     assert len(rows(run)) > epochs
 
 
 @pytest.mark.parametrize(
     ("limit", "flag"),
-    [("max_steps=30", "max_steps"), ("max_epochs=1", "max_epochs"), ("max_time=00:00:00:01", "max_time")],
+    [
+        ("max_steps=30", "max_steps"),
+        ("max_epochs=1", "max_epochs"),
+        ("max_time=00:00:00:01", "max_time"),
+    ],
 )
 def test_the_limit_that_was_hit_is_named(
     limit: str, flag: str, fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
@@ -80,9 +92,16 @@ def test_a_limit_that_trains_nothing_is_refused(limit: str, fails: Callable[...,
     assert not list(Path("runs").glob("*/*"))
 
 
-def test_a_single_sample_under_batch_norm_is_refused(fails: Callable[..., str], fit: Callable[..., CLI]) -> None:
+def test_a_single_sample_under_batch_norm_is_refused(
+    fails: Callable[..., str], fit: Callable[..., CLI]
+) -> None:
     assert "batch norm needs more than one sample" in fails("fit", "--data.batch_size=1", *QUIET)
-    fit("--data.batch_size=1", "--model.batch_norm=false", "--trainer.max_epochs=1", "--trainer.limit_train_batches=3")
+    fit(
+        "--data.batch_size=1",
+        "--model.batch_norm=false",
+        "--trainer.max_epochs=1",
+        "--trainer.limit_train_batches=3",
+    )
 
 
 # ---------------------------------------------------------------- another batch size in mid-epoch
@@ -98,14 +117,24 @@ def test_a_single_sample_under_batch_norm_is_refused(fails: Callable[..., str], 
     ],
 )
 def test_the_rest_of_an_epoch_is_trained_with_another_batch_size(
-    before: list[str], after: list[str], steps: int, fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
+    before: list[str],
+    after: list[str],
+    steps: int,
+    fit: Callable[..., CLI],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from project.data.sampling import TensorImages
+    from project.data.sampler import TensorImages
 
     seen: list[int] = []
     get = TensorImages.__getitems__
-    monkeypatch.setattr(TensorImages, "__getitems__", lambda self, i: seen.extend(i.tolist()) or get(self, i))
-    stop = ["--last_checkpoint.every_n_steps=13", "--trainer.limit_val_batches=0", "--trainer.max_epochs=1"]
+    monkeypatch.setattr(
+        TensorImages, "__getitems__", lambda self, i: seen.extend(i.tolist()) or get(self, i)
+    )
+    stop = [
+        "--last_checkpoint.every_n_steps=13",
+        "--trainer.limit_val_batches=0",
+        "--trainer.max_epochs=1",
+    ]
     stop += ["--model_checkpoint.monitor=train/loss"]
     with pytest.raises(Crash):
         fit(*before, *stop, "--trainer.callbacks+=tests.test_stops.Crashes")
@@ -114,7 +143,9 @@ def test_the_rest_of_an_epoch_is_trained_with_another_batch_size(
     del seen[13 * 64 :]
     cli = go_on(run, *after, "--trainer.callbacks=[]")
     assert cli.trainer.global_step == steps
-    assert len(seen) == len(set(seen)) > 1294 - 128  # none twice, and none left out but of the last batch
+    assert (
+        len(seen) == len(set(seen)) > 1294 - 128
+    )  # none twice, and none left out but of the last batch
     # The schedule has come to its end, and not before.
     assert cli.model.lr_factor(cli.trainer.global_step - 1) == pytest.approx(0, abs=0.02)
     assert cli.model.lr_factor(cli.trainer.global_step - 3) > 0
@@ -156,12 +187,18 @@ def test_an_optimizer_and_schedule_of_the_users_own(monkeypatch: pytest.MonkeyPa
 
 
 def test_learning_rate_monitor_logs_the_rate_of_the_step(fit: Callable[..., CLI]) -> None:
-    cli = fit("--trainer.max_epochs=2", "--trainer.log_every_n_steps=1", "--trainer.callbacks+=LearningRateMonitor")
+    cli = fit(
+        "--trainer.max_epochs=2",
+        "--trainer.log_every_n_steps=1",
+        "--trainer.callbacks+=LearningRateMonitor",
+    )
     history = rows(find_run(Path("runs/digits")))
     assert len(history) == 40
     for row in history:
         assert float(row["lr-AdamW/pg1"]) == pytest.approx(float(row["lr"]), rel=1e-9)
-        assert float(row["lr"]) == pytest.approx(0.003 * cli.model.lr_schedule((int(row["step"]) + 0.5) / 40), rel=1e-9)
+        assert float(row["lr"]) == pytest.approx(
+            0.003 * cli.model.lr_schedule((int(row["step"]) + 0.5) / 40), rel=1e-9
+        )
 
 
 def test_a_run_that_ended_in_mid_epoch_goes_on_in_it(fit: Callable[..., CLI]) -> None:

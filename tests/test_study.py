@@ -12,10 +12,10 @@ from PIL import Image
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from project.arguments import DEFAULT_CONFIG
-from project.cli import main
-from project.run import Run
-from project.study.results import BEGIN, END, table
+from project.cli.arguments import DEFAULT_CONFIG
+from project.cli.main import main
+from project.commands.results import BEGIN, END, table
+from project.run.folder import Run
 from tests.conftest import QUIET
 
 ROOT = DEFAULT_CONFIG.parent.parent
@@ -30,8 +30,14 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
         patch.setenv("WANDB_MODE", "disabled")
         for hidden in ("[64]", "[]"):
             for seed in (0, 1):
-                args = [f"--model.hidden={hidden}", f"--seed_everything={seed}", "--trainer.max_epochs=2"]
-                cli = main(["fit", "--config", str(DEFAULT_CONFIG), *args, f"--runs_dir={folder}", *QUIET])
+                args = [
+                    f"--model.hidden={hidden}",
+                    f"--seed_everything={seed}",
+                    "--trainer.max_epochs=2",
+                ]
+                cli = main(
+                    ["fit", "--config", str(DEFAULT_CONFIG), *args, f"--runs_dir={folder}", *QUIET]
+                )
                 assert cli is not None
                 main(["test", "--run", str(cli.run.folder), *QUIET])
                 runs.append(cli.run)
@@ -39,7 +45,10 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 def copied(runs: list[Run], tmp_path: Path) -> list[Run]:
-    return [Run(Path(shutil.copytree(run.folder, tmp_path / "copies" / "digits" / run.id))) for run in runs]
+    return [
+        Run(Path(shutil.copytree(run.folder, tmp_path / "copies" / "digits" / run.id)))
+        for run in runs
+    ]
 
 
 def hits(run: Run, split: str) -> list[bool]:
@@ -50,12 +59,15 @@ def hits(run: Run, split: str) -> list[bool]:
 def analysis_of_variance(groups: list[list[list[bool]]]) -> tuple[float, float, float, float]:
     """Difference, standard error, degrees of freedom and p of Hillis (2014), from mean squares in plain loops.
 
-    Runs lie within groups and are crossed with samples, ``groups[group][run][sample]``; as many runs in each group.
+    Runs lie within groups and are crossed with samples, ``groups[group][run][sample]``; as many
+    runs in each group.
     """
     count, runs, samples = len(groups), len(groups[0]), len(groups[0][0])
     of_run = [[statistics.fmean(run) for run in group] for group in groups]
     of_group = [statistics.fmean(values) for values in of_run]
-    share = [[statistics.fmean(run[i] for run in group) for i in range(samples)] for group in groups]
+    share = [
+        [statistics.fmean(run[i] for run in group) for i in range(samples)] for group in groups
+    ]
     within, interaction, crossed = [0.0, 0.0], 0.0, 0.0
     for g in range(count):
         for r in range(runs):
@@ -66,10 +78,12 @@ def analysis_of_variance(groups: list[list[list[bool]]]) -> tuple[float, float, 
     for i in range(samples):  # of groups and samples
         centre = (share[0][i] - share[1][i]) / 2 - (of_group[0] - of_group[1]) / 2
         crossed += runs * 2 * centre**2 / (samples - 1)
-    # Mean squares of runs, of groups x samples, and of the rest, whose expectations share the rest's variance.
+    # Mean squares of runs, of groups x samples, and of the rest, whose expectations share the
+    # rest's variance.
     numerator = max(sum(within) / 2, interaction) + max(crossed - interaction, 0)
     freedom = numerator**2 / (
-        sum((mean / 2) ** 2 / (runs - 1) for mean in within) + max(crossed, interaction) ** 2 / (samples - 1)
+        sum((mean / 2) ** 2 / (runs - 1) for mean in within)
+        + max(crossed, interaction) ** 2 / (samples - 1)
     )
     difference, error = of_group[0] - of_group[1], (2 * numerator / (runs * samples)) ** 0.5
     return difference, error, freedom, 2 * float(student.sf(abs(difference) / error, freedom))
@@ -92,10 +106,19 @@ def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixtu
         assert f"{statistics.mean(truth):.4f} ± {statistics.stdev(truth):.4f}" in output
         assert (group["looks"], group["seeds"]) == (2, [0, 1])
         assert group["seconds"] > 0
-    assert [g["config"] for g in comparison["groups"]] == [{"model.hidden": [64]}, {"model.hidden": []}]
+    assert [g["config"] for g in comparison["groups"]] == [
+        {"model.hidden": [64]},
+        {"model.hidden": []},
+    ]
     test = comparison["test"]
-    assert (test["name"], test["samples"], test["runs"]) == ("Obuchowski-Rockette test", 359, [2, 2])
-    truth = analysis_of_variance([[hits(run, "test") for run in runs] for runs in (studied[:2], studied[2:])])
+    assert (test["name"], test["samples"], test["runs"]) == (
+        "Obuchowski-Rockette test",
+        359,
+        [2, 2],
+    )
+    truth = analysis_of_variance(
+        [[hits(run, "test") for run in runs] for runs in (studied[:2], studied[2:])]
+    )
     found = [test[key] for key in ("difference", "standard_error", "degrees_of_freedom", "p")]
     assert found == pytest.approx(truth)
     assert f"Obuchowski-Rockette test, p = {truth[-1]:.3g}" in output
@@ -128,10 +151,16 @@ def test_two_single_runs_are_mcnemars_test(
     assert f"McNemar's exact test, p = {test['p']:.3g}" in capsys.readouterr().out
 
 
-def test_runs_that_no_test_is_right_for(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_no_test_is_right_for(
+    studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a, b = studied[:2], studied[2:]
-    again = Run(Path(shutil.copytree(a[0].folder, tmp_path / "copies" / "digits" / f"{a[0].id}-again")))
-    twice = Run(Path(shutil.copytree(b[0].folder, tmp_path / "copies" / "digits" / f"{b[0].id}-again")))
+    again = Run(
+        Path(shutil.copytree(a[0].folder, tmp_path / "copies" / "digits" / f"{a[0].id}-again"))
+    )
+    twice = Run(
+        Path(shutil.copytree(b[0].folder, tmp_path / "copies" / "digits" / f"{b[0].id}-again"))
+    )
     for runs, reason in (
         ([a[0], *b], "has one run, which shows no spread over seeds"),
         ([*a, b[0]], "has one run, which shows no spread over seeds"),
@@ -147,7 +176,9 @@ def test_runs_that_no_test_is_right_for(studied: list[Run], tmp_path: Path, caps
     assert "p = " not in output
 
 
-def test_folds_are_one_group(fit: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folds_are_one_group(
+    fit: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for fold in (0, 1):
         for hidden in ("[8]", "[]"):
             args = [f"--data.fold={fold}", "--data.num_folds=2", f"--model.hidden={hidden}"]
@@ -160,7 +191,9 @@ def test_folds_are_one_group(fit: Callable, tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "runs" / "digits" / "compare.png").exists()
 
 
-def test_what_cannot_be_compared(studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails) -> None:
+def test_what_cannot_be_compared(
+    studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails
+) -> None:
     a, b = copied([studied[0], studied[2]], tmp_path)
     both = ["compare", str(a.folder), str(b.folder)]
     path = b.sample_predictions("test")
@@ -172,7 +205,16 @@ def test_what_cannot_be_compared(studied: list[Run], tmp_path: Path, mnist_root:
     assert "or compare --split val" in fails(*both)
     b.sample_predictions("val").unlink()
     assert "python -m project validate --run" in fails(*both, "--split=val")
-    main(["fit", "--model=MLP", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1", *QUIET])
+    main(
+        [
+            "fit",
+            "--model=MLP",
+            "--data=MNIST",
+            f"--data.root={mnist_root}",
+            "--trainer.max_epochs=1",
+            *QUIET,
+        ]
+    )
     assert "compare runs on the same classes" in fails("compare", str(a.folder), "runs/mlp_mnist")
     assert "is not a run" in fails("compare", "nowhere")
     assert "runs" in fails("compare")
@@ -204,11 +246,18 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
     assert "was not tested" in fails("results", str(untested.folder), *places)
 
 
-def test_results_are_written_all_or_none(studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails) -> None:
+def test_results_are_written_all_or_none(
+    studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails
+) -> None:
     readme, folder = tmp_path / "README.md", tmp_path / "results"
     readme.write_text(f"{BEGIN}{END}\n")
     runs = copied(studied[:3], tmp_path)
-    words = ["results", *(str(run.folder) for run in runs), f"--folder={folder}", f"--readme={readme}"]
+    words = [
+        "results",
+        *(str(run.folder) for run in runs),
+        f"--folder={folder}",
+        f"--readme={readme}",
+    ]
     runs[2].tests.unlink()
     assert "was not tested" in fails(*words)
     runs[2].environment.unlink()
@@ -223,7 +272,9 @@ def test_results_are_written_all_or_none(studied: list[Run], tmp_path: Path, mni
     assert readme.read_text() == f"{BEGIN}{END}\n"
 
 
-def test_metrics_are_those_of_the_best_checkpoint(fit: Callable, tmp_path: Path, fails: Fails) -> None:
+def test_metrics_are_those_of_the_best_checkpoint(
+    fit: Callable, tmp_path: Path, fails: Fails
+) -> None:
     """Which is not saved at each epoch; and a test is of the weights that the run has now."""
 
     def told() -> dict:
@@ -240,7 +291,12 @@ def test_metrics_are_those_of_the_best_checkpoint(fit: Callable, tmp_path: Path,
     assert told()["val/loss"]["values"] == [cli.result["val/loss"]]
     assert "test/acc" not in told()
     (tmp_path / "README.md").write_text(f"{BEGIN}{END}\n")
-    words = ["results", str(cli.run.folder), f"--folder={tmp_path}/results", f"--readme={tmp_path}/README.md"]
+    words = [
+        "results",
+        str(cli.run.folder),
+        f"--folder={tmp_path}/results",
+        f"--readme={tmp_path}/README.md",
+    ]
     assert "was trained on after its test: python -m project test --run" in fails(*words)
     main(["test", "--run", str(cli.run.folder), *QUIET])
     main(words)
@@ -253,15 +309,21 @@ def test_metrics_are_those_of_the_best_checkpoint(fit: Callable, tmp_path: Path,
     assert "line 4 is no whole JSON" in fails("compare", str(cli.run.folder))
 
 
-def test_flags_of_compare_that_cannot_be_followed(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
+def test_flags_of_compare_that_cannot_be_followed(
+    studied: list[Run], tmp_path: Path, fails: Fails
+) -> None:
     run = str(studied[0].folder)
     picture = f"--picture={tmp_path}/p.png"
-    assert "--split is of the test between two groups, and here are 1" in fails("compare", run, "--split=test")
+    assert "--split is of the test between two groups, and here are 1" in fails(
+        "compare", run, "--split=test"
+    )
     assert f"cannot write {tmp_path}" in fails("compare", run, picture, f"--csv={tmp_path}")
     assert not list(tmp_path.parent.glob("*.part"))
 
 
-def test_an_experiment_may_be_called_trials(fit: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_experiment_may_be_called_trials(
+    fit: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
     fit("--trainer.max_epochs=1", "--experiment=trials")
     main(["compare", "runs/trials"])
     assert "trials+max_epochs1" in capsys.readouterr().out

@@ -13,17 +13,26 @@ from typing import Any
 import pytest
 import yaml
 
-from project.arguments import DEFAULT_CONFIG, read_arguments
-from project.cli import CLI, main
-from project.study.space import read_sweep
-from project.study.trial import Parsed
+from project.cli.arguments import DEFAULT_CONFIG, read_arguments
+from project.cli.main import CLI, main
+from project.commands.sweep.space import read_sweep
+from project.commands.sweep.trial import Parsed
 
 optuna = pytest.importorskip("optuna")
 Fails = Callable[..., str]
 SHIPPED = DEFAULT_CONFIG.parent / "sweeps" / "digits.yaml"
 SWEEP: dict[str, Any] = {
     "program": "project",
-    "command": ["${env}", "${interpreter}", "-m", "project", "fit", "--config", str(DEFAULT_CONFIG), "${args}"],
+    "command": [
+        "${env}",
+        "${interpreter}",
+        "-m",
+        "project",
+        "fit",
+        "--config",
+        str(DEFAULT_CONFIG),
+        "${args}",
+    ],
     "method": "bayes",
     "metric": {"name": "val/acc", "goal": "maximize"},
     "parameters": {
@@ -47,7 +56,9 @@ def trials(name: str) -> list[Any]:
 def start(file: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "project", "sweep", file, "--trials=4"]
     environment = {**os.environ, "PYTHONPATH": str(DEFAULT_CONFIG.parent.parent)}
-    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL
+    )
 
 
 @pytest.mark.timeout(400)  # seven processes
@@ -67,24 +78,36 @@ def test_two_processes_killed_and_continued(tmp_path: Path, fit: Callable[..., C
     processes = [start(file), start(file)]
     assert [process.wait(timeout=200) for process in processes] == [0, 0]
     ended = trials("s")
-    assert [(trial.number, trial.state.name) for trial in ended] == [(i, "COMPLETE") for i in range(4)]
-    assert [trial.params for trial in ended[: len(killed)]] == [trial.params for trial in killed]  # they went on
+    assert [(trial.number, trial.state.name) for trial in ended] == [
+        (i, "COMPLETE") for i in range(4)
+    ]
+    assert [trial.params for trial in ended[: len(killed)]] == [
+        trial.params for trial in killed
+    ]  # they went on
     runs = list(Path("runs/sweep_s").glob("*/config.yaml"))
-    assert sorted(str(run.parent.absolute()) for run in runs) == sorted(trial.user_attrs["run"] for trial in ended)
+    assert sorted(str(run.parent.absolute()) for run in runs) == sorted(
+        trial.user_attrs["run"] for trial in ended
+    )
     for run in runs:
         with (run.parent / "metrics.csv").open() as rows:
             validated = [row["step"] for row in csv.DictReader(rows) if row["val/acc"]]
         assert validated == [str(20 * epoch - 1) for epoch in range(1, 13)]
     best = max(ended, key=lambda trial: trial.value)
     config = Path("runs/sweep_s/s_best.yaml")
-    assert yaml.safe_load(config.read_text())["optimizer"]["init_args"]["lr"] == best.params["optimizer.lr"]
+    assert (
+        yaml.safe_load(config.read_text())["optimizer"]["init_args"]["lr"]
+        == best.params["optimizer.lr"]
+    )
     assert "val/acc" in fit("--config", str(config)).result
 
 
 def test_grid_with_a_trial_that_diverges_and_one_that_is_stopped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Fails
 ) -> None:
-    parameters = {"optimizer.lr": {"values": [0.01, 1e30, 1e-7]}, "trainer.max_epochs": {"value": 2}}
+    parameters = {
+        "optimizer.lr": {"values": [0.01, 1e30, 1e-7]},
+        "trainer.max_epochs": {"value": 2},
+    }
     early = {"type": "hyperband", "min_iter": 1, "eta": 2}
     file = write(tmp_path / "g.yaml", method="grid", parameters=parameters, early_terminate=early)
     main(["sweep", file])
@@ -104,7 +127,9 @@ def test_files_that_are_wrong(tmp_path: Path, fails: Fails) -> None:
 
     lr = {"optimizer.lr": {"min": 0.1, "max": 1.0}}
     assert "has the unknown key metrics: did you mean metric?" in said(metrics={})
-    assert "has the unknown key minimum: did you mean min?" in said(parameters={"optimizer.lr": {"minimum": 1}})
+    assert "has the unknown key minimum: did you mean min?" in said(
+        parameters={"optimizer.lr": {"minimum": 1}}
+    )
     assert "cannot be" not in said(parameters={**lr, "optimizer.lrr": {"value": 1}})
     assert "lrr" in said(parameters={**lr, "optimizer.lrr": {"value": 1}})
     assert "hidden" in said(parameters={**lr, "model.hidden": {"values": [[8], "wide"]}})
@@ -115,15 +140,21 @@ def test_files_that_are_wrong(tmp_path: Path, fails: Fails) -> None:
     assert "greater max" in said(parameters={"optimizer.lr": {"min": 1, "max": 0.1}})
     assert "${args}" in said(command=["python", "train.py"])
     assert "hyperband" in said(early_terminate={"type": "median"})
-    assert "the sweep's metric val/f1 is not logged: give one of val/loss" in said(metric={"name": "val/f1"})
+    assert "the sweep's metric val/f1 is not logged: give one of val/loss" in said(
+        metric={"name": "val/f1"}
+    )
     assert "cannot read the config" in fails("sweep", "nowhere.yaml")
     assert "values must be a list, not 0.1" in said(parameters={"optimizer.lr": {"values": 0.1}})
-    assert "min must be a number, not small" in said(parameters={"optimizer.lr": {"min": "small", "max": 1}})
+    assert "min must be a number, not small" in said(
+        parameters={"optimizer.lr": {"min": "small", "max": 1}}
+    )
     assert "needs a min above 0" in said(
         parameters={"optimizer.lr": {"distribution": "log_uniform_values", "min": 0, "max": 1}}
     )
     assert "parameters must be keys of fit" in said(parameters=["optimizer.lr"])
-    assert "min_iter must be 1 epoch or more" in said(early_terminate={"type": "hyperband", "min_iter": 0})
+    assert "min_iter must be 1 epoch or more" in said(
+        early_terminate={"type": "hyperband", "min_iter": 0}
+    )
 
 
 def test_numbers_that_yaml_takes_for_words(tmp_path: Path) -> None:
@@ -139,15 +170,25 @@ def test_shipped_file_serves_wandb_too() -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
     content = yaml.safe_load(SHIPPED.read_text())
-    values = {"optimizer.lr": 0.003, "model.dropout": 0.25, "model.hidden": [512, 256], "trainer.max_epochs": 15}
+    values = {
+        "optimizer.lr": 0.003,
+        "model.dropout": 0.25,
+        "model.hidden": [512, 256],
+        "trainer.max_epochs": 15,
+    }
     assert content["parameters"].keys() == values.keys()
-    args = create_sweep_command_args({"args": {name: {"value": value} for name, value in values.items()}})
+    args = create_sweep_command_args(
+        {"args": {name: {"value": value} for name, value in values.items()}}
+    )
     command = create_sweep_command(content["command"])
     words = [w for word in command for w in (args["args"] if word == "${args}" else [word])]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(DEFAULT_CONFIG.parent.parent)
         config = Parsed(read_arguments(words[words.index("fit") :])).full_config()
-        assert read_sweep(Path("configs/sweeps/digits.yaml")).words == ["--config", "configs/digits.yaml"]
+        assert read_sweep(Path("configs/sweeps/digits.yaml")).words == [
+            "--config",
+            "configs/digits.yaml",
+        ]
     assert config["optimizer"]["init_args"]["lr"] == 0.003
     assert config["model"]["init_args"]["dropout"] == 0.25
     assert config["model"]["init_args"]["hidden"] == [512, 256]

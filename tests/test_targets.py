@@ -48,7 +48,10 @@ def targets(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("MultiHot", "MultiHot has targets of type int64 and shape [1438, 10], but needs one class a sample"),
+        (
+            "MultiHot",
+            "MultiHot has targets of type int64 and shape [1438, 10], but needs one class a sample",
+        ),
         ("Real", "Real has targets of type float32 and shape [1438], but needs one class a sample"),
         ("TooMany", "TooMany has classes from 0 to 9, but num_classes is 9"),
         ("OwnLoader", "the targets of a training batch are float32 of shape [64, 10]"),
@@ -58,7 +61,15 @@ def test_other_targets_are_refused(
     data: str, said: str, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[float] = []
-    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, closure: steps.append(float(closure())))
-    args = [f"--data=targets.{data}", "--model=targets.BinaryCrossEntropy", "--trainer.max_epochs=1"]
-    assert said in fails("fit", *args, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false")
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step", lambda self, closure: steps.append(float(closure()))
+    )
+    args = [
+        f"--data=targets.{data}",
+        "--model=targets.BinaryCrossEntropy",
+        "--trainer.max_epochs=1",
+    ]
+    assert said in fails(
+        "fit", *args, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"
+    )
     assert not steps

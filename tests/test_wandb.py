@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from project.cli import CLI, main
-from project.loggers import as_id, resolve_mode
-from project.run import Run, find_run
+from project.cli.main import CLI, main
+from project.loggers.wandb import as_id, resolve_mode
+from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 
@@ -38,8 +38,8 @@ def log_entries(data: bytes) -> Iterator[bytes]:
 def records(run: Run) -> list[Any]:
     """Everything in the run's offline files, oldest first, parsed by W&B's own messages.
 
-    W&B's process of its own may still be writing when `finish` has returned, so each file's last record, the exit, is
-    waited for.
+    W&B's process of its own may still be writing when `finish` has returned, so each file's last
+    record, the exit, is waited for.
     """
     from wandb.proto.wandb_internal_pb2 import Record
 
@@ -57,7 +57,9 @@ def records(run: Run) -> list[Any]:
 
 def artifacts(found: list[Any]) -> list[Any]:
     """What is uploaded with the run when it is synced."""
-    requests = [record.request.log_artifact.artifact for record in found if record.HasField("request")]
+    requests = [
+        record.request.log_artifact.artifact for record in found if record.HasField("request")
+    ]
     return [record.artifact for record in found if record.HasField("artifact")] + requests
 
 
@@ -87,7 +89,10 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert f"wandb sync runs/digits/{run.id}/wandb/offline-run-" in output.out
     found = records(run)
     start = next(record.run for record in found if record.WhichOneof("record_type") == "run")
-    assert (start.run_id, start.run_group) == (f"digits-{run.id}".replace("+", "-"), "digits+max_epochs2")
+    assert (start.run_id, start.run_group) == (
+        f"digits-{run.id}".replace("+", "-"),
+        "digits+max_epochs2",
+    )
     assert start.display_name == f"digits/{run.id}"
     assert list(start.tags) == ["first", "second"]
     config: dict[str, Any] = {}
@@ -98,15 +103,27 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert config["optimizer"]["init_args"]["lr"] == 0.003
     assert config["parameters"] == 512 * 64 + 2 * 512 + 256 * 512 + 2 * 256 + 10 * 256 + 10
     assert "git" in config
-    history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
+    history = [
+        items(record.history.item)
+        for record in found
+        if record.WhichOneof("record_type") == "history"
+    ]
     steps = [row["trainer/global_step"] for row in history if "train/loss" in row]
     assert steps == [19, 39]
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
-    pictures = {name.split(".")[0] for row in history for name in row if name.startswith("figures/")}
-    assert pictures >= {"figures/history", "figures/confusion_matrix_val", "figures/predictions_val"}
+    pictures = {
+        name.split(".")[0] for row in history for name in row if name.startswith("figures/")
+    }
+    assert pictures >= {
+        "figures/history",
+        "figures/confusion_matrix_val",
+        "figures/predictions_val",
+    }
     logged = {name for row in history for name in row}
     assert any(name.startswith("confusion_matrix/val") for name in logged)
-    table = next(row for row in history if "tables/predictions_val.path" in row)["tables/predictions_val.path"]
+    table = next(row for row in history if "tables/predictions_val.path" in row)[
+        "tables/predictions_val.path"
+    ]
     content = json.loads(next(run.folder.glob(f"wandb/offline-run-*/files/{table}")).read_text())
     assert content["columns"] == ["image", "true", "predicted", "confidence"]
     assert len(content["data"]) == 12
@@ -137,11 +154,18 @@ def test_long_names_make_short_ids(fit: Callable[..., CLI]) -> None:
 def test_model_and_gradients_are_logged_if_asked(fit: Callable[..., CLI]) -> None:
     plain = fit("--trainer.max_epochs=1").run
     asked = fit(
-        "--trainer.max_epochs=1", "--wandb.log_model=true", "--wandb.watch=all", "--trainer.log_every_n_steps=5"
+        "--trainer.max_epochs=1",
+        "--wandb.log_model=true",
+        "--wandb.watch=all",
+        "--trainer.log_every_n_steps=5",
     ).run
     found = {run: records(run) for run in (plain, asked)}
     for run, wanted in ((plain, False), (asked, True)):
-        history = [items(record.history.item) for record in found[run] if record.WhichOneof("record_type") == "history"]
+        history = [
+            items(record.history.item)
+            for record in found[run]
+            if record.WhichOneof("record_type") == "history"
+        ]
         names = {name for row in history for name in row}
         assert any(name.startswith("gradients/") for name in names) == wanted
         assert any(name.startswith("parameters/") for name in names) == wanted
@@ -161,7 +185,11 @@ def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
     assert {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"} == {
         f"digits-{run.id}".replace("+", "-")
     }
-    history = [items(record.history.item) for record in found if record.WhichOneof("record_type") == "history"]
+    history = [
+        items(record.history.item)
+        for record in found
+        if record.WhichOneof("record_type") == "history"
+    ]
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
     assert any("test/acc" in row for row in history)
 

@@ -9,9 +9,9 @@ import torch
 import torchvision.models as torchvision_models
 from torch import Tensor, nn
 
-from project.cli import CLI, main
+from project.cli.main import CLI, main
 from project.models import GoogLeNet, LeNet, ResNet
-from project.run import Run
+from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.test_bad_input import Bomb
 
@@ -73,7 +73,9 @@ def test_googlenet_transforms_its_input_as_the_published_weights_want(publish: C
     reference = torchvision_models.googlenet(weights="DEFAULT").eval()
     x = torch.randn(2, 3, 64, 64)
     for aux_logits in (True, False):
-        model = GoogLeNet(weights="DEFAULT", aux_logits=aux_logits, num_classes=1000, input_shape=(3, 64, 64)).eval()
+        model = GoogLeNet(
+            weights="DEFAULT", aux_logits=aux_logits, num_classes=1000, input_shape=(3, 64, 64)
+        ).eval()
         assert torch.allclose(model(x), reference(x), rtol=1e-5, atol=1e-6)
     torch.save(network.state_dict(), "googlenet.pth")
     with pytest.raises(ValueError, match=r"need --model\.transform_input"):
@@ -125,7 +127,9 @@ def test_a_run_needs_its_published_weights_only_once(
     fit: Fit, resnet18: nn.Module, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later commands take everything from the checkpoint, so that the folder can move to a machine without network."""
-    run = str(fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=DEFAULT").run.folder)
+    run = str(
+        fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=DEFAULT").run.folder
+    )
     monkeypatch.setenv("TORCH_HOME", "elsewhere")
     weights = torchvision_models.ResNet18_Weights.DEFAULT
     monkeypatch.setattr(weights.value, "url", "http://127.0.0.1:9/resnet18-00000000.pth")
@@ -135,13 +139,25 @@ def test_a_run_needs_its_published_weights_only_once(
     assert cli.settings.model.init_args.weights == "DEFAULT"
 
 
-def test_frozen_trunk_keeps_weights_and_statistics(fit: Fit, resnet18: nn.Module, mnist_root: Path) -> None:
-    arguments = [*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=DEFAULT", "--model.freeze=trunk"]
+def test_frozen_trunk_keeps_weights_and_statistics(
+    fit: Fit, resnet18: nn.Module, mnist_root: Path
+) -> None:
+    arguments = [
+        *RESNET_ON_MNIST,
+        f"--data.root={mnist_root}",
+        "--model.weights=DEFAULT",
+        "--model.freeze=trunk",
+    ]
     model = fit(*arguments).model
     before = ResNet(weights="DEFAULT", num_classes=10, input_shape=(1, 28, 28)).state_dict()
-    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    changed = {
+        name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
+    }
     assert changed == {"fc.weight", "fc.bias"}
-    assert [g["params"] for g in model.build_optimizer().param_groups] == [[model.fc.weight], [model.fc.bias]]
+    assert [g["params"] for g in model.build_optimizer().param_groups] == [
+        [model.fc.weight],
+        [model.fc.bias],
+    ]
 
 
 def test_a_trunk_is_unfrozen_in_a_run_that_goes_on(
@@ -164,7 +180,10 @@ def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
             self.initialize()
 
     model = Patched(freeze="trunk", num_classes=10, input_shape=(1, 28, 28))
-    assert {name for name, p in model.named_parameters() if p.requires_grad} == {"head.weight", "head.bias"}
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == {
+        "head.weight",
+        "head.bias",
+    }
     with pytest.raises(ValueError, match="no layer named nothing"):
         type("Headless", (LeNet,), {"head_names": ("nothing",)})(
             freeze="trunk", num_classes=10, input_shape=(1, 28, 28)
@@ -172,7 +191,14 @@ def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
 
 
 def test_finetuning_that_cannot_work_is_refused(fails: Fails, mnist_root: Path) -> None:
-    arguments = ["fit", "--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--trainer.max_epochs=1", *QUIET]
+    arguments = [
+        "fit",
+        "--model=LeNet",
+        "--data=MNIST",
+        f"--data.root={mnist_root}",
+        "--trainer.max_epochs=1",
+        *QUIET,
+    ]
     said = fails(*arguments, "--trainer.callbacks+=BackboneFinetuning", "--model.freeze=trunk")
     assert "BackboneFinetuning unfreezes what --model.freeze trunk freezes" in said
 
@@ -184,7 +210,10 @@ def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
 
 def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
     """The trunk is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
-    callback = ["--trainer.callbacks+=BackboneFinetuning", "--trainer.callbacks.unfreeze_backbone_at_epoch=1"]
+    callback = [
+        "--trainer.callbacks+=BackboneFinetuning",
+        "--trainer.callbacks.unfreeze_backbone_at_epoch=1",
+    ]
     cli = fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", *callback)
     first = cli.model
     assert not first.conv1.weight.requires_grad
@@ -206,21 +235,35 @@ def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
 
 
 def test_unknown_name(fails: Fails, mnist_root: Path) -> None:
-    said = fails("fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=IMAGENET1K_V9")
+    said = fails(
+        "fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=IMAGENET1K_V9"
+    )
     assert "there are no weights IMAGENET1K_V9 of resnet18: give one of IMAGENET1K_V1" in said
 
 
 def test_no_published_weights(fails: Fails, mnist_root: Path) -> None:
     on_mnist = ["--data=MNIST", f"--data.root={mnist_root}", "--model.weights=DEFAULT"]
-    assert "for ResNet with the small stem" in fails("fit", "--model=ResNet", "--model.stem=small", *on_mnist)
+    assert "for ResNet with the small stem" in fails(
+        "fit", "--model=ResNet", "--model.stem=small", *on_mnist
+    )
     assert "publishes no weights for LeNet" in fails("fit", "--model=LeNet", *on_mnist)
 
 
 def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
     torch.save(torchvision_models.resnet50().state_dict(), "resnet50.pth")
-    said = fails("fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=resnet50.pth")
-    assert "layer1.0.conv1.weight is (64, 64, 1, 1) in them and (64, 64, 3, 3) in this ResNet" in said
-    said = fails("fit", "--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", "--model.weights=resnet50.pth")
+    said = fails(
+        "fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=resnet50.pth"
+    )
+    assert (
+        "layer1.0.conv1.weight is (64, 64, 1, 1) in them and (64, 64, 3, 3) in this ResNet" in said
+    )
+    said = fails(
+        "fit",
+        "--model=LeNet",
+        "--data=MNIST",
+        f"--data.root={mnist_root}",
+        "--model.weights=resnet50.pth",
+    )
     assert "c1.0.weight is absent in them" in said
 
 
@@ -232,7 +275,10 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     torch.save({1: torch.zeros(2)}, "numbers.pth")
     torch.save({"conv1.weight": torch.zeros(2, 2).to_sparse()}, "sparse.pth")
     torch.save(
-        {**ResNet(num_classes=10, input_shape=(1, 28, 28)).state_dict(), "fc.bias": torch.full((10,), torch.nan)},
+        {
+            **ResNet(num_classes=10, input_shape=(1, 28, 28)).state_dict(),
+            "fc.bias": torch.full((10,), torch.nan),
+        },
         "nan.pth",
     )
     cases = {
@@ -246,7 +292,9 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
         "no.pth": "there is no weights file",
     }
     for name, said in cases.items():
-        line = fails("fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", f"--model.weights={name}")
+        line = fails(
+            "fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", f"--model.weights={name}"
+        )
         assert said in line
         assert name in line
     assert not Path("canary").exists()
@@ -273,17 +321,27 @@ def test_download_that_fails(
     assert "give --model.weights the path" in said
 
 
-@pytest.mark.parametrize(("model", "minimum"), [("AlexNet", "63x63"), ("VGG", "32x32"), ("LeNet", "12x12")])
-def test_image_smaller_than_the_network_can_take(model: str, minimum: str, fails: Fails, mnist_root: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "minimum"), [("AlexNet", "63x63"), ("VGG", "32x32"), ("LeNet", "12x12")]
+)
+def test_image_smaller_than_the_network_can_take(
+    model: str, minimum: str, fails: Fails, mnist_root: Path
+) -> None:
     data = ["--data=Digits"] if model == "LeNet" else ["--data=MNIST", f"--data.root={mnist_root}"]
     said = fails("fit", f"--model={model}", *data)
     assert f"{model} needs images of {minimum} pixels or more" in said
     assert ("--model.stem small" in said) == (model != "LeNet")
 
 
-def test_grayscale_into_a_checkpoint_of_colour(fit: Fit, fails: Fails, mnist_root: Path, cifar_root: Path) -> None:
+def test_grayscale_into_a_checkpoint_of_colour(
+    fit: Fit, fails: Fails, mnist_root: Path, cifar_root: Path
+) -> None:
     fit(
-        "--model=LeNet", "--data=CIFAR10", f"--data.root={cifar_root}", "--trainer.max_epochs=1", "--data.batch_size=20"
+        "--model=LeNet",
+        "--data=CIFAR10",
+        f"--data.root={cifar_root}",
+        "--trainer.max_epochs=1",
+        "--data.batch_size=20",
     )
     run = str(next(Path("runs").iterdir()))
     said = fails("test", "--run", run, "--data=MNIST", f"--data.root={mnist_root}", *QUIET)

@@ -1,15 +1,16 @@
 """Observers, which look at training and never change it, and what changes weights over time."""
 
-from project.callbacks.best import BestCheckpoint, attach_others
-from project.callbacks.checked import check_callbacks, refuse_xla_profiler
-from project.callbacks.learned import Learned
+from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
+from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
+from project.callbacks.filter_plots import Learned
+from project.callbacks.last_checkpoint import Interrupted, LastCheckpoint
 from project.callbacks.lookahead import Lookahead
-from project.callbacks.pace import NoProfiler, ProgressBar, skip_empty_hooks
-from project.callbacks.pictures import Figures
-from project.callbacks.predictions import Predictions
-from project.callbacks.recording import Ledger, Record, Start
-from project.callbacks.resuming import Resume
-from project.callbacks.saving import Interrupted, LastCheckpoint
+from project.callbacks.plots import Figures
+from project.callbacks.prediction_writer import Predictions
+from project.callbacks.progress import ProgressBar
+from project.callbacks.resume import Resume
+from project.callbacks.run_recorder import Ledger, Record, Start
+from project.run.speedups import NoProfiler, skip_empty_hooks
 
 __all__ = [
     "BestCheckpoint",

@@ -12,9 +12,10 @@ from project.errors import UserError
 class Lookahead(L.Callback):
     """Slow weights, to which the network is set back every few steps (Zhang et al., 2019).
 
-    The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section 3.4), and after the
-    run's last step they are what is left. They begin as the weights after the first step, when a network that looks at
-    its first batch has been initialised. Weights and statistics of norms are treated alike.
+    The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section
+    3.4), and after the run's last step they are what is left. They begin as the weights after the
+    first step, when a network that looks at its first batch has been initialised. Weights and
+    statistics of norms are treated alike.
 
     Args:
         every: Optimiser steps between two meetings.
@@ -23,14 +24,18 @@ class Lookahead(L.Callback):
 
     def __init__(self, every: int = 5, decay: float = 0.95**5) -> None:
         if every < 1 or not 0 <= decay < 1:
-            raise UserError(f"Lookahead: every {every} must be positive, and decay {decay} lie in [0, 1)")
+            raise UserError(
+                f"Lookahead: every {every} must be positive, and decay {decay} lie in [0, 1)"
+            )
         self.every, self.decay = every, decay
         self.slow: dict[str, Tensor] = {}
         self.met = 0  # the step of the last meeting
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         now = weights(pl_module)
-        self.slow = {name: value.to(now[name]) for name, value in self.slow.items()}  # from a checkpoint
+        self.slow = {
+            name: value.to(now[name]) for name, value in self.slow.items()
+        }  # from a checkpoint
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         step, total = trainer.global_step, trainer.estimated_stepping_batches

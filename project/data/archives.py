@@ -23,7 +23,8 @@ def has_archive(root: Path, split: str) -> bool:
 def extract_imagenet(root: Path) -> None:
     """Make ``root/train`` and ``root/val`` where they are missing and the official archive is there.
 
-    A folder appears only once it is whole. The classes of the validation images come from the devkit's archive.
+    A folder appears only once it is whole. The classes of the validation images come from the
+    devkit's archive.
 
     Raises:
         UserError: An archive is not the published one.
@@ -66,7 +67,9 @@ def extract_val(archive: Path, classes: list[str], folder: Path) -> None:
                 shutil.copyfileobj(image, out)
     names = sorted(path for path in folder.iterdir() if path.is_file())
     if len(names) != len(classes):
-        raise UserError(f"{archive} holds {len(names)} images, the devkit has the classes of {len(classes)}")
+        raise UserError(
+            f"{archive} holds {len(names)} images, the devkit has the classes of {len(classes)}"
+        )
     for path, name in zip(names, classes, strict=True):
         path.rename(folder / name / path.name)
 
@@ -95,7 +98,9 @@ def members(tar: tarfile.TarFile, archive: Path) -> Iterator[tuple[str, IO[bytes
     for member in tar:
         content = tar.extractfile(member) if member.isfile() else None
         if content is None or Path(member.name).name != member.name or member.name.startswith("."):
-            raise UserError(f"{archive} holds {member.name}, which does not belong there: get the official archive")
+            raise UserError(
+                f"{archive} holds {member.name}, which does not belong there: get the official archive"
+            )
         yield member.name, content
 
 
@@ -103,7 +108,9 @@ def check_md5(path: Path, md5: str) -> None:
     """Raise UserError if a file is not the published one."""
     with reading(path, "Verifying") as file:
         if hashlib.file_digest(file, "md5").hexdigest() != md5:  # type: ignore[arg-type]
-            raise UserError(f"{path} is damaged (its MD5 is not the published {md5}): download it again")
+            raise UserError(
+                f"{path} is damaged (its MD5 is not the published {md5}): download it again"
+            )
 
 
 @contextmanager
@@ -122,8 +129,8 @@ def reading(path: Path, what: str) -> Iterator[IO[bytes]]:
 def class_words(root: Path, wnids: list[str]) -> list[str]:
     """English names of classes that are named by their WordNet IDs; the given names where those are unknown.
 
-    They come from Kaggle's ``LOC_synset_mapping.txt`` in ``root``, else from the official devkit, else from torchvision
-    if all of ImageNet's classes are there.
+    They come from Kaggle's ``LOC_synset_mapping.txt`` in ``root``, else from the official devkit,
+    else from torchvision if all of ImageNet's classes are there.
     """
     from torchvision.datasets import imagenet
     from torchvision.models import ResNet18_Weights

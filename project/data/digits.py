@@ -2,8 +2,9 @@
 
 import torch
 
-from project.data.base import ImageDataModule
-from project.data.sampling import TensorImages, stratified_split
+from project.data.datamodule import ImageDataModule
+from project.data.sampler import TensorImages
+from project.data.splits import stratified_split
 
 
 class Digits(ImageDataModule):

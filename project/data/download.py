@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from project.data.base import ImageDataModule
+from project.data.datamodule import ImageDataModule
 from project.errors import UserError
 
 
@@ -54,7 +54,9 @@ class DownloadedDataModule(ImageDataModule):
 
 def damaged(path: Path, reason: str | None) -> UserError:
     """The error that names a damaged file."""
-    return UserError(f"{path} is damaged ({reason}): delete it, and the next run downloads it again")
+    return UserError(
+        f"{path} is damaged ({reason}): delete it, and the next run downloads it again"
+    )
 
 
 @contextlib.contextmanager

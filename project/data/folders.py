@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from project.data.images import UnreadableImage
-from project.errors import UserError
-from project.text import printable
+from project.errors import UserError, printable
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,9 @@ def warn_of_others(folder: Path, others: list[str]) -> None:
     """Say which files below a folder are no images, for they may be meant to be some."""
     if others:
         log.warning(
-            printable(f"ignored {len(others)} file(s) below {folder} without an image's suffix, such as {others[0]}")
+            printable(
+                f"ignored {len(others)} file(s) below {folder} without an image's suffix, such as {others[0]}"
+            )
         )
 
 
@@ -83,8 +84,8 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
     """The image files below ``folder``, one folder for each class, and their classes.
 
     Returns:
-        Paths relative to ``folder`` as bytes (N,), which take little memory and are shared by worker processes, and
-        int64 classes (N,).
+        Paths relative to ``folder`` as bytes (N,), which take little memory and are shared by
+        worker processes, and int64 classes (N,).
 
     Raises:
         UserError: A class has no image; names the folder.
@@ -94,7 +95,9 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
         images, ignored = images_below(folder / name)
         others += ignored
         if not images:
-            raise UserError(f"the class folder {folder / name} holds no image: add some, or remove the folder")
+            raise UserError(
+                f"the class folder {folder / name} holds no image: add some, or remove the folder"
+            )
         paths += [os.fsencode(path[len(str(folder)) + 1 :]) for path in images]
         y += [k] * len(images)
     warn_of_others(folder, others)
@@ -125,7 +128,9 @@ class Files:
 def stack(images: list[Tensor]) -> Tensor:
     """Images (C, H, W) of one size as a batch (N, C, H, W) in the memory format that they are decoded in, NHWC."""
     channels, height, width = images[0].shape
-    batch = torch.empty(len(images), height, width, channels, dtype=images[0].dtype).permute(0, 3, 1, 2)
+    batch = torch.empty(len(images), height, width, channels, dtype=images[0].dtype).permute(
+        0, 3, 1, 2
+    )
     for place, image in zip(batch, images, strict=True):
         place.copy_(image)  # twenty times as fast as torch.stack
     return batch
@@ -137,14 +142,23 @@ class EncodedImages(Dataset):
     Args:
         files: The encoded images.
         y: int64 classes (N,).
-        decode: Gives the uint8 image (C, H, W) of a file's content and of the other columns of a sample.
-        max_unreadable: Share of the N images above which it is an error that they cannot be read; None if that is an
-            error only where no image is left.
+        decode: Gives the uint8 image (C, H, W) of a file's content and of the other columns of a
+            sample.
+        max_unreadable: Share of the N images above which it is an error that they cannot be read;
+            None if that is an error only where no image is left.
     """
 
-    def __init__(self, files: Contents, y: Tensor, decode: Callable[..., Tensor], max_unreadable: float | None) -> None:
+    def __init__(
+        self,
+        files: Contents,
+        y: Tensor,
+        decode: Callable[..., Tensor],
+        max_unreadable: float | None,
+    ) -> None:
         self.files, self.y, self.decode, self.max_unreadable = files, y, decode, max_unreadable
-        self.unreadable = torch.zeros(len(files), dtype=torch.bool).share_memory_()  # by all worker processes
+        self.unreadable = torch.zeros(
+            len(files), dtype=torch.bool
+        ).share_memory_()  # by all worker processes
 
     def __len__(self) -> int:
         return len(self.files)
@@ -154,15 +168,17 @@ class EncodedImages(Dataset):
 
         Where `decode` gives something else than images, they are a list of it.
 
-        Images that cannot be read are left out; of rows, which are for training, others of the batch fill up their
-        places, so that every batch has its full size.
+        Images that cannot be read are left out; of rows, which are for training, others of the
+        batch fill up their places, so that every batch has its full size.
         """
         training = samples.ndim == 2
         rows = samples.tolist() if training else samples[:, None].tolist()
         images = [(self.image(*row), row[0]) for row in rows]
         good = [(image, index) for image, index in images if image is not None]
         if training and not good:
-            raise UserError(f"none of a batch's {len(rows)} images can be read, such as {self.files.path(rows[0][0])}")
+            raise UserError(
+                f"none of a batch's {len(rows)} images can be read, such as {self.files.path(rows[0][0])}"
+            )
         if training:
             good = list(itertools.islice(itertools.cycle(good), len(rows)))
         x: Any = [image for image, _ in good]
@@ -188,7 +204,11 @@ class EncodedImages(Dataset):
         count = int(self.unreadable.sum())
         if self.max_unreadable is None:
             if count == len(self):
-                raise UserError(f"none of {count} images can be read; the last: {last}") if count > 1 else last
+                raise (
+                    UserError(f"none of {count} images can be read; the last: {last}")
+                    if count > 1
+                    else last
+                )
         elif count > self.max_unreadable * len(self):
             raise UserError(
                 f"{count} of {len(self)} images cannot be read, more than the share --data.max_unreadable "

@@ -8,30 +8,33 @@ import torch
 from torch import Tensor
 
 from project.data.archives import class_words, extract_imagenet, has_archive
-from project.data.base import ImageDataModule
 from project.data.crops import Crops
+from project.data.datamodule import ImageDataModule
 from project.data.folders import EncodedImages, Files, class_folders, find_images
 from project.data.gpu import LaterCrops, decode_on
-from project.data.policies import Policy
 from project.data.prepared import Prepared, prepare
+from project.data.transforms.policies import Policy
 from project.errors import UserError
 
 
 class ImageNet(ImageDataModule):
     """Photographs in ``root/train/<class>/*`` and ``root/val/<class>/*``, such as ImageNet (Deng et al., 2009).
 
-    The official archives and devkit in ``root`` are extracted once. Classes are those found. Training images are random
-    crops (Szegedy et al., 2015, section 6), to which the workers apply RandAugment and TrivialAugment; others have
-    their short side resized to 8/7 of ``image_size`` and their centre cropped. The official validation images are the
-    test set, and validation is held out of the training images.
+    The official archives and devkit in ``root`` are extracted once. Classes are those found.
+    Training images are random crops (Szegedy et al., 2015, section 6), to which the workers apply
+    RandAugment and TrivialAugment; others have their short side resized to 8/7 of ``image_size``
+    and their centre cropped. The official validation images are the test set, and validation is
+    held out of the training images.
 
     Args:
         image_size: Height and width of the crops in pixels.
-        start_size: Of training crops in the first epoch; it grows evenly to ``image_size`` in the last, in steps of 32.
+        start_size: Of training crops in the first epoch; it grows evenly to ``image_size`` in the
+            last, in steps of 32.
         min_area: Least share of a training image's area in its crop.
-        cache: Read images of this short side, which ``python -m project prepare`` made; None for the original ones.
-        decode_on_gpu: Leave decoding training JPEGs to the device, where the processor is too slow; a damaged file is
-            then an error.
+        cache: Read images of this short side, which ``python -m project prepare`` made; None for
+            the original ones.
+        decode_on_gpu: Leave decoding training JPEGs to the device, where the processor is too slow;
+            a damaged file is then an error.
         max_unreadable: Share of a split's images that may be skipped because they cannot be read.
         classes: Names of the class folders in order; None for those found in ``root/train``.
     """
@@ -54,11 +57,15 @@ class ImageNet(ImageDataModule):
     ) -> None:
         super().__init__(**kwargs)
         if image_size < 1 or not 0 < min_area <= 1:
-            raise UserError(f"image_size {image_size} must be positive, and min_area {min_area} a share of the area")
+            raise UserError(
+                f"image_size {image_size} must be positive, and min_area {min_area} a share of the area"
+            )
         if not 0 <= max_unreadable <= 1:
             raise UserError(f"max_unreadable {max_unreadable} must be a share of the images")
         if start_size is not None and not 0 < start_size <= image_size:
-            raise UserError(f"start_size {start_size} must lie between 1 and image_size {image_size}")
+            raise UserError(
+                f"start_size {start_size} must lie between 1 and image_size {image_size}"
+            )
         if cache is not None and cache < 1:
             raise UserError(f"cache {cache} must be a positive number of pixels")
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
@@ -91,7 +98,9 @@ class ImageNet(ImageDataModule):
     def setup(self, stage: str) -> None:
         self.setup_classes()
         if stage == "fit" and self.cache is None and (self.root / "val").is_dir():
-            self.check_classes("val", class_folders(self.root / "val"))  # before a week of training, not after
+            self.check_classes(
+                "val", class_folders(self.root / "val")
+            )  # before a week of training, not after
         super().setup(stage)
 
     def setup_classes(self) -> None:
@@ -120,8 +129,14 @@ class ImageNet(ImageDataModule):
     def check_classes(self, split: str, found: list[str]) -> None:
         """Raise UserError if a split has other classes than the run."""
         if odd := sorted(set(found) ^ set(self.classes)):
-            where = f"{self.root / split} lacks" if odd[0] in self.classes else f"only {self.root / split} has"
-            raise UserError(f"the splits have different classes: {where} {odd[0]}" + f" ({len(odd)} differ)")
+            where = (
+                f"{self.root / split} lacks"
+                if odd[0] in self.classes
+                else f"only {self.root / split} has"
+            )
+            raise UserError(
+                f"the splits have different classes: {where} {odd[0]}" + f" ({len(odd)} differ)"
+            )
 
     @property
     def crops(self) -> Crops:
@@ -145,7 +160,9 @@ class ImageNet(ImageDataModule):
             return size
         epochs = self.trainer.max_epochs
         if not epochs or epochs < 1:
-            raise UserError("--data.start_size grows over the run's epochs: give --trainer.max_epochs")
+            raise UserError(
+                "--data.start_size grows over the run's epochs: give --trainer.max_epochs"
+            )
         grown = self.start_size + (size - self.start_size) * epoch / max(epochs - 1, 1)
         return min(max(round(grown / 32) * 32, self.start_size), size)
 
@@ -157,7 +174,9 @@ class ImageNet(ImageDataModule):
     def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
         """Make the cache; gives the split, the images done and to do, and messages of those that cannot be read."""
         if self.cache is None:
-            raise UserError("prepare makes images of a short side in pixels: give it, such as --data.cache 256")
+            raise UserError(
+                "prepare makes images of a short side in pixels: give it, such as --data.cache 256"
+            )
         extract_imagenet(self.root)
         self.setup_classes()
         for split in ("train", "val"):
@@ -177,7 +196,9 @@ def find_classes(root: Path, cache: int | None) -> list[str]:
         UserError: There are none.
     """
     if root.is_file():
-        raise UserError(f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and val/")
+        raise UserError(
+            f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and val/"
+        )
     folder, cached = root / "train", root / f"prepared-{cache}"
     if names := class_folders(folder):
         return names
@@ -186,5 +207,7 @@ def find_classes(root: Path, cache: int | None) -> list[str]:
     if has_archive(root, "train"):
         return []
     packed = [p.name for p in root.glob("train.*") if p.is_file()]
-    hint = f"unpack {packed[0]} there" if packed else "give --data.root a folder with train/ and val/"
+    hint = (
+        f"unpack {packed[0]} there" if packed else "give --data.root a folder with train/ and val/"
+    )
     raise UserError(f"{folder} holds no folder for each class: {hint}")

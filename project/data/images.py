@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from project.errors import UserError
-from project.text import printable
+from project.errors import UserError, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,8 +43,9 @@ def resized(data: bytes, shape: tuple[int, int, int]) -> Tensor:
 def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:
     """uint8 RGB image (3, side, side): a part of an encoded image, resized with antialiasing.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size, which its blocks' lower frequencies alone give
-    (Wallace, 1992), where that leaves twice the pixels that are needed; antialiasing then hides the difference.
+    A JPEG is decoded at a half, a quarter or an eighth of its size, which its blocks' lower
+    frequencies alone give (Wallace, 1992), where that leaves twice the pixels that are needed;
+    antialiasing then hides the difference.
 
     Args:
         data: Content of an image's file.
@@ -78,14 +78,18 @@ def resize_part(image: Tensor, box: Box, reduction: int, size: tuple[int, int]) 
     top, left, height, width = box
     if reduction == 1:
         part = image[None, :, top : top + height, left : left + width]
-        part = part.contiguous(memory_format=torch.channels_last)  # its kernel is twice as fast as the other
+        part = part.contiguous(
+            memory_format=torch.channels_last
+        )  # its kernel is twice as fast as the other
         return F.interpolate(part, size, mode="bilinear", antialias=True)[0]
     from PIL import Image
 
     edges = (left, top, left + width, top + height)
     limits = (*image.shape[:0:-1], *image.shape[:0:-1])
     inside = tuple(min(edge / reduction, limit) for edge, limit in zip(edges, limits, strict=True))
-    pixels = Image.fromarray(image.permute(1, 2, 0).numpy())  # the edges lie between pixels, which only Pillow can do
+    pixels = Image.fromarray(
+        image.permute(1, 2, 0).numpy()
+    )  # the edges lie between pixels, which only Pillow can do
     return to_tensor(pixels.resize(size[::-1], Image.Resampling.BILINEAR, box=inside))
 
 

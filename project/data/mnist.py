@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from project.data.download import DownloadedDataModule, damaged
-from project.data.sampling import TensorImages
+from project.data.sampler import TensorImages
 
 
 class MNIST(DownloadedDataModule):
@@ -39,7 +39,9 @@ class MNIST(DownloadedDataModule):
 
     @property
     def integrity(self) -> str:
-        return "4 files as long as their headers say; what torchvision downloads has the published MD5"
+        return (
+            "4 files as long as their headers say; what torchvision downloads has the published MD5"
+        )
 
     def load(self, train: bool) -> TensorImages:
         prefix = "train" if train else "t10k"
@@ -66,5 +68,8 @@ def read_idx(path: Path, magic: int) -> Tensor:
     shape = [int.from_bytes(data[4 * i : 4 * i + 4]) for i in range(1, ndim + 1)]
     values = torch.frombuffer(bytearray(data), dtype=torch.uint8)[4 + 4 * ndim :]
     if len(values) == 0 or len(values) != torch.Size(shape).numel():
-        raise damaged(path, f"it holds {len(values)} bytes of data, its header says {torch.Size(shape).numel()}")
+        raise damaged(
+            path,
+            f"it holds {len(values)} bytes of data, its header says {torch.Size(shape).numel()}",
+        )
     return values.view(shape)

@@ -65,7 +65,11 @@ class Shards(Dataset):
         shard = self.folder / f"{self.split}-{k:05d}.jpegs"
         source = fingerprint([self.files.path(i) for i in members])
         index = read_index(shard)
-        if index.get("source") == source and shard.exists() and md5(shard.read_bytes()) == index["md5"]:
+        if (
+            index.get("source") == source
+            and shard.exists()
+            and md5(shard.read_bytes()) == index["md5"]
+        ):
             return index
         index = {"source": source, "names": [], "sizes": [], "unreadable": []}
         content = bytearray()
@@ -84,17 +88,22 @@ class Shards(Dataset):
         return index
 
 
-def prepare(folder: Path, split: str, files: Files, short_side: int, num_workers: int) -> Iterator[dict[str, Any]]:
+def prepare(
+    folder: Path, split: str, files: Files, short_side: int, num_workers: int
+) -> Iterator[dict[str, Any]]:
     """Make the files of a split that are missing; gives the index of each when it is there.
 
-    It can be stopped at any time and goes on with the next file; the bytes are the same in any case.
+    It can be stopped at any time and goes on with the next file; the bytes are the same in any
+    case.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shards = Shards(folder, split, files, short_side)
     yield from DataLoader(shards, batch_size=None, num_workers=num_workers)
     for partial in folder.glob(f"{split}-*.partial"):  # of processes that were killed
         partial.unlink(missing_ok=True)
-    write(folder / f"{split}.json", json.dumps({"images": len(files), "shards": len(shards)}).encode())
+    write(
+        folder / f"{split}.json", json.dumps({"images": len(files), "shards": len(shards)}).encode()
+    )
 
 
 class Prepared:
@@ -117,7 +126,9 @@ class Prepared:
         indices = [read_index(shard) for shard in self.shards]
         for shard, index in zip(self.shards, indices, strict=True):
             if not index or not shard.exists() or shard.stat().st_size != sum(index["sizes"]):
-                raise UserError(f"{shard} is damaged or missing: python -m project prepare mends it")
+                raise UserError(
+                    f"{shard} is damaged or missing: python -m project prepare mends it"
+                )
         self.names = np.array([os.fsencode(name) for index in indices for name in index["names"]])
         sizes = [np.array(index["sizes"], dtype=np.int64) for index in indices]
         self.sizes = np.concatenate(sizes)
@@ -137,7 +148,9 @@ class Prepared:
     def classes(self, known: list[str]) -> Tensor:
         """int64 classes (N,): positions in ``known`` of the folders that the images were in."""
         position = {name: k for k, name in enumerate(known)}
-        return torch.tensor([position[os.fsdecode(name).split(os.sep, 1)[0]] for name in self.names])
+        return torch.tensor(
+            [position[os.fsdecode(name).split(os.sep, 1)[0]] for name in self.names]
+        )
 
     def class_folders(self) -> list[str]:
         """Names of the folders that the images were in, in order."""
@@ -153,7 +166,9 @@ def read_index(shard: Path) -> dict[str, Any]:
 
 def fingerprint(paths: list[Path]) -> str:
     """Changes if a file is added, removed or replaced by another of a different size."""
-    sizes = [(os.fsencode(path.name), path.stat().st_size if path.exists() else -1) for path in paths]
+    sizes = [
+        (os.fsencode(path.name), path.stat().st_size if path.exists() else -1) for path in paths
+    ]
     return md5(repr(sizes).encode())
 
 

@@ -12,7 +12,9 @@ def ignore_signals(worker: int) -> None:
 
 def end_workers() -> None:
     """End the workers of loaders that were left in the middle: Python would wait for them at its exit."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler takes their end for a failure
+    before = signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # PyTorch's handler takes their end for a failure
     for child in multiprocessing.active_children():
         child.kill()
         child.join()

@@ -2,7 +2,7 @@
 
 from project.models.airbench import Airbench
 from project.models.alexnet import AlexNet
-from project.models.base import ImageClassifier
+from project.models.architecture import ImageClassifier
 from project.models.googlenet import GoogLeNet
 from project.models.lenet import LeNet
 from project.models.mlp import MLP

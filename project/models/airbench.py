@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.base import ImageClassifier
+from project.models.architecture import ImageClassifier
 
 
 class Block(nn.Module):
@@ -15,7 +15,8 @@ class Block(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of the convolutions, which begin as the identity on the first ``in_channels``.
+        channels: Channels of the convolutions, which begin as the identity on the first
+            ``in_channels``.
     """
 
     def __init__(self, in_channels: int, channels: int) -> None:
@@ -42,15 +43,16 @@ def norm(channels: int) -> nn.BatchNorm2d:
 class Airbench(ImageClassifier):
     """A small convolutional network that is trained in about ten epochs (Jordan, 2024).
 
-    Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors of the covariance of
-    that batch's patches, and stays as it is but for its bias.
+    Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors
+    of the covariance of that batch's patches, and stays as it is but for its bias.
 
     Args:
         widths: Channels of the three blocks.
         whiten_epochs: For which the bias of the first layer trains.
-        bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by it.
-        translate_average: Evaluate by the mean over the image, which counts half, and two that are moved by a pixel
-            (section 3.5, with ``flip_average``).
+        bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by
+            it.
+        translate_average: Evaluate by the mean over the image, which counts half, and two that are
+            moved by a pixel (section 3.5, with ``flip_average``).
     """
 
     def __init__(
@@ -65,7 +67,11 @@ class Airbench(ImageClassifier):
         super().__init__(**kwargs)
         self.require_pixels(25)
         channels = self.input_shape[0]
-        self.whiten_epochs, self.bias_lr, self.translate_average = whiten_epochs, bias_lr, translate_average
+        self.whiten_epochs, self.bias_lr, self.translate_average = (
+            whiten_epochs,
+            bias_lr,
+            translate_average,
+        )
         self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
         self.whiten.weight.requires_grad_(False)
         nn.init.zeros_(self.whiten.get_parameter("bias"))
@@ -91,13 +97,17 @@ class Airbench(ImageClassifier):
 
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         if self.current_epoch == batch_idx == 0 and not self.weights:
-            self.whiten.weight.data.copy_(self.trainer.strategy.broadcast(whitening(batch[0]).cpu()))
+            self.whiten.weight.data.copy_(
+                self.trainer.strategy.broadcast(whitening(batch[0]).cpu())
+            )
 
     def build_optimizer(self) -> torch.optim.Optimizer:
         optimizer = super().build_optimizer()
         if len(optimizer.param_groups) == 1:
             name = type(optimizer).__name__
-            raise UserError(f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD")
+            raise UserError(
+                f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD"
+            )
         others, biases = optimizer.param_groups
         bias = self.whiten.get_parameter("bias")  # of no norm: it trains as matrices do
         others["params"] += [p for p in biases["params"] if p is bias]
@@ -114,10 +124,17 @@ class Airbench(ImageClassifier):
 def whitening(x: Tensor, eps: float = 5e-4) -> Tensor:
     """Kernels (2 * 4C, C, 2, 2) that map patches of ``x`` (N, C, H, W) to uncorrelated values of variance one.
 
-    The first 4C are the eigenvectors of the patches' covariance, and the others the negatives of these (section 3.2).
+    The first 4C are the eigenvectors of the patches' covariance, and the others the negatives of
+    these (section 3.2).
     """
     channels = x.shape[1]
-    patches = x.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4 * channels).double()
+    patches = (
+        x.unfold(2, 2, 1)
+        .unfold(3, 2, 1)
+        .permute(0, 2, 3, 1, 4, 5)
+        .reshape(-1, 4 * channels)
+        .double()
+    )
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     kernels = (vectors / (values + eps).sqrt()).T.flip(0).reshape(-1, channels, 2, 2)
     return torch.cat([kernels, -kernels]).to(x)

@@ -2,21 +2,23 @@
 
 from torch import Tensor, nn
 
-from project.models.base import ImageClassifier
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
 
 
 class AlexNet(ImageClassifier):
     """AlexNet (Krizhevsky, Sutskever & Hinton, 2012) as torchvision has it.
 
-    That is the single-column form of Krizhevsky (2014), "One weird trick", without local response normalisation, and
-    with PyTorch's own initialisation of weights.
+    That is the single-column form of Krizhevsky (2014), "One weird trick", without local response
+    normalisation, and with PyTorch's own initialisation of weights.
 
     Args:
-        stem: ``small`` sees 28 to 64 pixels with a 5x5 convolution of stride 1, and its hidden layers are 1024 wide.
+        stem: ``small`` sees 28 to 64 pixels with a 5x5 convolution of stride 1, and its hidden
+            layers are 1024 wide.
         activation: Non-linearity after each layer but the last.
         pool: Subsampling, 3x3 with stride 2.
-        dropout: Probability of zeroing an input of the two hidden fully connected layers in training.
+        dropout: Probability of zeroing an input of the two hidden fully connected layers in
+            training.
         batch_norm: Normalise before each activation of a convolution (Ioffe & Szegedy, 2015).
     """
 
@@ -34,7 +36,13 @@ class AlexNet(ImageClassifier):
         super().__init__(**kwargs)
         act, pooling = ACTIVATIONS[activation], POOLS[pool]
 
-        def conv(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int | None = None):
+        def conv(
+            in_channels: int,
+            out_channels: int,
+            kernel_size: int,
+            stride: int = 1,
+            padding: int | None = None,
+        ):
             padding = kernel_size // 2 if padding is None else padding
             norm = [nn.BatchNorm2d(out_channels)] if batch_norm else []
             return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding), *norm, act()

@@ -27,7 +27,9 @@ def check_finite(losses: Tensor, last_step: int) -> None:
     finite = losses.isfinite()
     if not finite.all():
         first = int((~finite).int().argmax())
-        raise Diverged(f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}")
+        raise Diverged(
+            f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}"
+        )
 
 
 def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
@@ -56,7 +58,9 @@ def check_precision(precision: str) -> None:
         UserError: Weights would not be of 32 bits.
     """
     if precision.endswith("-true") and precision != "32-true":
-        raise UserError(f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true")
+        raise UserError(
+            f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true"
+        )
 
 
 def refuse_single_sample(error: ValueError, samples: int) -> None:
@@ -72,7 +76,8 @@ def check_targets(y: Tensor, num_classes: int, where: str) -> None:
     """Refuse targets of another task than single-label classification.
 
     Args:
-        y: Classes (N,), or class probabilities (N, num_classes), which mixup and other transforms give.
+        y: Classes (N,), or class probabilities (N, num_classes), which mixup and other transforms
+            give.
         num_classes: Number of classes.
         where: What they are the targets of.
 
@@ -80,7 +85,9 @@ def check_targets(y: Tensor, num_classes: int, where: str) -> None:
         UserError: They are multi-hot, real values, or something else.
     """
     classes = y.ndim == 1 and y.dtype == torch.int64
-    probabilities = y.ndim == 2 and y.is_floating_point() and bool(((y.sum(1) - 1).abs() < 1e-2).all())
+    probabilities = (
+        y.ndim == 2 and y.is_floating_point() and bool(((y.sum(1) - 1).abs() < 1e-2).all())
+    )
     if not classes and not probabilities:
         raise UserError(
             f"the targets of {where} are {str(y.dtype).removeprefix('torch.')} of shape {list(y.shape)}, but models "

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.base import ImageClassifier
+from project.models.activation_checkpointing import checkpoint_blocks
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem, UnitRange
-from project.models.memory import checkpoint_blocks
-from project.models.weights import is_name
+from project.models.pretrained import is_name
 
 Act = Callable[[], nn.Module]
 
@@ -40,23 +40,30 @@ class Inception(nn.Module):
         pooling: Makes the pooling of the last branch.
     """
 
-    def __init__(self, in_channels: int, widths: tuple[int, ...], act: Act, pooling: Callable[..., nn.Module]) -> None:
+    def __init__(
+        self, in_channels: int, widths: tuple[int, ...], act: Act, pooling: Callable[..., nn.Module]
+    ) -> None:
         super().__init__()
         conv = partial(BasicConv2d, act=act)
         ch1x1, ch3x3_reduce, ch3x3, ch5x5_reduce, ch5x5, pool_proj = widths
         self.branch1 = conv(in_channels, ch1x1, kernel_size=1)
         self.branch2 = nn.Sequential(
-            conv(in_channels, ch3x3_reduce, kernel_size=1), conv(ch3x3_reduce, ch3x3, kernel_size=3, padding=1)
+            conv(in_channels, ch3x3_reduce, kernel_size=1),
+            conv(ch3x3_reduce, ch3x3, kernel_size=3, padding=1),
         )
         self.branch3 = nn.Sequential(
-            conv(in_channels, ch5x5_reduce, kernel_size=1), conv(ch5x5_reduce, ch5x5, kernel_size=3, padding=1)
+            conv(in_channels, ch5x5_reduce, kernel_size=1),
+            conv(ch5x5_reduce, ch5x5, kernel_size=3, padding=1),
         )
         self.branch4 = nn.Sequential(
-            pooling(kernel_size=3, stride=1, padding=1, ceil_mode=True), conv(in_channels, pool_proj, kernel_size=1)
+            pooling(kernel_size=3, stride=1, padding=1, ceil_mode=True),
+            conv(in_channels, pool_proj, kernel_size=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1)
+        return torch.cat(
+            [self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1
+        )
 
 
 class InceptionAux(nn.Module):
@@ -82,15 +89,19 @@ class GoogLeNet(ImageClassifier):
     Weights start from a normal distribution with a standard deviation of 0.01, as torchvision's.
 
     Args:
-        stem: ``small`` sees 28 to 64 pixels: a 3x3 convolution of stride 1, and no pooling before the Inceptions.
-        aux_logits: Have the two auxiliary heads, which take part in the training loss alone, with weight 0.3.
+        stem: ``small`` sees 28 to 64 pixels: a 3x3 convolution of stride 1, and no pooling before
+            the Inceptions.
+        aux_logits: Have the two auxiliary heads, which take part in the training loss alone, with
+            weight 0.3.
         activation: Non-linearity after each layer.
         pool: Subsampling, and the fourth branch of an Inception.
         dropout: Probability of zeroing an input of the last layer in training.
         dropout_aux: The same in the auxiliary heads.
-        transform_input: Bring images normalised as ImageNet's to [-1, 1], as the published weights want them; None for
-            doing so with published ``weights``. Those from a file need it stated.
-        activation_checkpointing: Store the activations between blocks only, and compute the others again in backward.
+        transform_input: Bring images normalised as ImageNet's to [-1, 1], as the published weights
+            want them; None for doing so with published ``weights``. Those from a file need it
+            stated.
+        activation_checkpointing: Store the activations between blocks only, and compute the others
+            again in backward.
     """
 
     head_names = ("fc", "aux1", "aux2")
@@ -109,7 +120,10 @@ class GoogLeNet(ImageClassifier):
     ) -> None:
         super().__init__(**kwargs)
         act, pooling = ACTIVATIONS[activation], partial(POOLS[pool], ceil_mode=True)
-        conv, inception = partial(BasicConv2d, act=act), partial(Inception, act=act, pooling=pooling)
+        conv, inception = (
+            partial(BasicConv2d, act=act),
+            partial(Inception, act=act, pooling=pooling),
+        )
         channels = self.input_shape[0]
         if stem == "imagenet":
             self.require_pixels(15)
@@ -119,7 +133,10 @@ class GoogLeNet(ImageClassifier):
             self.require_pixels(2)
             self.conv1 = conv(channels, 64, kernel_size=3, padding=1)
             self.maxpool1, self.maxpool2 = nn.Identity(), nn.Identity()
-        self.conv2, self.conv3 = conv(64, 64, kernel_size=1), conv(64, 192, kernel_size=3, padding=1)
+        self.conv2, self.conv3 = (
+            conv(64, 64, kernel_size=1),
+            conv(64, 192, kernel_size=3, padding=1),
+        )
         self.inception3a = inception(192, (64, 96, 128, 16, 32, 32))
         self.inception3b = inception(256, (128, 128, 192, 32, 96, 64))
         self.maxpool3 = pooling(3, stride=2)
@@ -143,7 +160,9 @@ class GoogLeNet(ImageClassifier):
         if activation_checkpointing:
             checkpoint_blocks(block for block in self.children() if isinstance(block, Inception))
         if transform_input is None and self.weights and not is_name(self.weights):
-            raise UserError("weights from a file need --model.transform_input, true if they are the published ones")
+            raise UserError(
+                "weights from a file need --model.transform_input, true if they are the published ones"
+            )
         transform_input = bool(self.weights) if transform_input is None else transform_input
         self.transform = UnitRange(channels) if transform_input else nn.Identity()
         self.initialize(published="googlenet" if stem == "imagenet" else None)
@@ -171,5 +190,7 @@ class GoogLeNet(ImageClassifier):
         logits = self.late(middle)
         loss = self.objective(logits, y)
         if self.aux_logits:
-            loss = loss + 0.3 * (self.objective(self.aux1(early), y) + self.objective(self.aux2(middle), y))
+            loss = loss + 0.3 * (
+                self.objective(self.aux1(early), y) + self.objective(self.aux2(middle), y)
+            )
         return loss + self.penalty(), logits

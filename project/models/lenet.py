@@ -2,16 +2,16 @@
 
 from torch import Tensor, nn
 
-from project.models.base import ImageClassifier
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool
 
 
 class LeNet(ImageClassifier):
     """LeNet-5's layout (LeCun, Bottou, Bengio & Haffner, 1998, section II.B) for images of any size from 12x12.
 
-    As is common now, the second convolution sees every map of the first, subsampling is plain pooling, and
-    the output layer is linear in place of the paper's radial basis functions. 28x28 images are padded
-    to the paper's 32x32.
+    As is common now, the second convolution sees every map of the first, subsampling is plain
+    pooling, and the output layer is linear in place of the paper's radial basis functions. 28x28
+    images are padded to the paper's 32x32.
 
     Args:
         activation: Non-linearity after each layer; the paper's is a scaled tanh.
@@ -37,10 +37,14 @@ class LeNet(ImageClassifier):
             return nn.Sequential(layer, *([norm] if batch_norm else []), act(), *after)
 
         bias = not batch_norm  # a norm has a bias of its own
-        self.c1 = block(nn.Conv2d(channels, 6, 5, padding=2, bias=bias), nn.BatchNorm2d(6), pooling(2))
+        self.c1 = block(
+            nn.Conv2d(channels, 6, 5, padding=2, bias=bias), nn.BatchNorm2d(6), pooling(2)
+        )
         self.c3 = block(nn.Conv2d(6, 16, 5, bias=bias), nn.BatchNorm2d(16), pooling(2))
         area = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
-        self.f5 = block(nn.Linear(16 * area, 120, bias=bias), nn.BatchNorm1d(120), nn.Dropout(dropout))
+        self.f5 = block(
+            nn.Linear(16 * area, 120, bias=bias), nn.BatchNorm1d(120), nn.Dropout(dropout)
+        )
         self.f6 = block(nn.Linear(120, 84, bias=bias), nn.BatchNorm1d(84), nn.Dropout(dropout))
         self.head = nn.Linear(84, self.num_classes)
         self.initialize()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.base import ImageClassifier
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, Activation
 
 

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import BaseFinetuning
 from torch import nn
 
 from project.errors import UserError
-from project.models.weights import load_weights, read_weights, superseded, weights_superseded
+from project.models.pretrained import load_weights, read_weights, superseded, weights_superseded
 
 
 class Network(L.LightningModule):
@@ -23,19 +23,31 @@ class Network(L.LightningModule):
 
     head_names: ClassVar[tuple[str, ...]] = ("head",)
 
-    def __init__(self, num_classes: int, input_shape: tuple[int, int, int], weights: str | None, freeze: str) -> None:
+    def __init__(
+        self, num_classes: int, input_shape: tuple[int, int, int], weights: str | None, freeze: str
+    ) -> None:
         super().__init__()
         if num_classes < 1 or len(input_shape) != 3 or min(input_shape) < 1:
-            raise UserError(f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive")
+            raise UserError(
+                f"num_classes {num_classes} and input_shape {list(input_shape)} (C, H, W) must be positive"
+            )
         self.num_classes, self.input_shape = num_classes, input_shape
-        self.example_input_array = torch.zeros(1, *input_shape)  # Lightning's summary counts operations with it
+        self.example_input_array = torch.zeros(
+            1, *input_shape
+        )  # Lightning's summary counts operations with it
         self.weights, self.trunk_frozen = weights, freeze == "trunk"
 
     def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
         """Spare the hooks of datasets, which expect images with targets, the example of Lightning's summary."""
-        return batch if batch is self.example_input_array else super()._on_before_batch_transfer(batch, dataloader_idx)
+        return (
+            batch
+            if batch is self.example_input_array
+            else super()._on_before_batch_transfer(batch, dataloader_idx)
+        )
 
-    def _apply_batch_transfer_handler(self, batch: Any, device: Any = None, dataloader_idx: int = 0) -> Any:
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: Any = None, dataloader_idx: int = 0
+    ) -> Any:
         if batch is self.example_input_array:
             return batch.to(device or self.device)
         return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
@@ -47,7 +59,11 @@ class Network(L.LightningModule):
             small = self.hparams.get("stem") == "imagenet"
             raise UserError(
                 f"{type(self).__name__} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "
-                + ("use --model.stem small, which is for 28 to 64 pixels" if small else "choose another --model")
+                + (
+                    "use --model.stem small, which is for 28 to 64 pixels"
+                    if small
+                    else "choose another --model"
+                )
             )
 
     def initialize(self, published: str | None = None) -> None:
@@ -57,8 +73,12 @@ class Network(L.LightningModule):
             published: torchvision's name of this network, if it publishes weights for it.
         """
         if self.weights and not superseded.get():
-            name = type(self).__name__ + (" with the small stem" if self.hparams.get("stem") == "small" else "")
-            load_weights(self, read_weights(self.weights, published, name), self.head_names, self.weights)
+            name = type(self).__name__ + (
+                " with the small stem" if self.hparams.get("stem") == "small" else ""
+            )
+            load_weights(
+                self, read_weights(self.weights, published, name), self.head_names, self.weights
+            )
         if self.trunk_frozen:
             trunk = [(name, p) for name, p in self.named_parameters() if not self.in_head(name)]
             if len(trunk) == len(list(self.parameters())):
@@ -80,7 +100,11 @@ class Network(L.LightningModule):
         if "backbone" in self._modules:  # a subclass has one of its own
             return self.get_submodule("backbone")
         metrics = ("eval_metrics", "eval_metrics.")
-        layers = [(n, m) for n, m in self.named_modules() if not list(m.children()) and not n.startswith(metrics)]
+        layers = [
+            (n, m)
+            for n, m in self.named_modules()
+            if not list(m.children()) and not n.startswith(metrics)
+        ]
         return nn.ModuleList(layer for name, layer in layers if not self.in_head(name))
 
     def train(self, mode: bool = True) -> Self:
@@ -94,7 +118,9 @@ class Network(L.LightningModule):
             if isinstance(callback, BaseFinetuning):
                 name = type(callback).__name__
                 if self.trunk_frozen:
-                    raise UserError(f"{name} unfreezes what --model.freeze trunk freezes: give one of them")
+                    raise UserError(
+                        f"{name} unfreezes what --model.freeze trunk freezes: give one of them"
+                    )
                 if self.trainer.world_size > 1:  # DDP has been told which parameters it averages
                     raise UserError(
                         f"{name} is for one device: gradients of what it unfreezes would not be averaged; "

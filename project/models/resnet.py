@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.base import ImageClassifier
+from project.models.activation_checkpointing import checkpoint_blocks
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
-from project.models.memory import checkpoint_blocks
 
 
 class BasicBlock(nn.Module):
@@ -23,9 +23,13 @@ class BasicBlock(nn.Module):
 
     expansion: ClassVar[int] = 1
 
-    def __init__(self, in_channels: int, channels: int, stride: int, act: Callable[[], nn.Module]) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, act: Callable[[], nn.Module]
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(
+            in_channels, channels, kernel_size=3, stride=stride, padding=1, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
@@ -41,7 +45,8 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions around which the input is added (He et al., 2016, figure 5, right).
 
-    The stride is in the 3x3 convolution as in torchvision ("ResNet 1.5"); the paper has it in the first 1x1.
+    The stride is in the 3x3 convolution as in torchvision ("ResNet 1.5"); the paper has it in the
+    first 1x1.
 
     Args:
         in_channels: Channels of the input.
@@ -52,12 +57,16 @@ class Bottleneck(nn.Module):
 
     expansion: ClassVar[int] = 4
 
-    def __init__(self, in_channels: int, channels: int, stride: int, act: Callable[[], nn.Module]) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, stride: int, act: Callable[[], nn.Module]
+    ) -> None:
         super().__init__()
         out_channels = channels * self.expansion
         self.conv1 = nn.Conv2d(in_channels, channels, kernel_size=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(
+            channels, channels, kernel_size=3, stride=stride, padding=1, bias=False
+        )
         self.bn2 = nn.BatchNorm2d(channels)
         self.conv3 = nn.Conv2d(channels, out_channels, kernel_size=1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
@@ -96,13 +105,15 @@ class ResNet(ImageClassifier):
 
     Args:
         depth: Number of layers with weights.
-        stem: ``small`` sees 28 to 64 pixels with a 3x3 convolution of stride 1 and without the pooling after it, as the
-            paper does for CIFAR-10 (section 4.2).
-        zero_init_residual: Start each block as the identity, its last norm at zero (Goyal et al., 2017, section 5.1).
+        stem: ``small`` sees 28 to 64 pixels with a 3x3 convolution of stride 1 and without the
+            pooling after it, as the paper does for CIFAR-10 (section 4.2).
+        zero_init_residual: Start each block as the identity, its last norm at zero (Goyal et al.,
+            2017, section 5.1).
         activation: Non-linearity.
         pool: Subsampling in the ImageNet stem.
         dropout: Probability of zeroing an input of the last layer in training; the paper has none.
-        activation_checkpointing: Store the activations between blocks only, and compute the others again in backward.
+        activation_checkpointing: Store the activations between blocks only, and compute the others
+            again in backward.
     """
 
     head_names = ("fc",)
@@ -121,9 +132,13 @@ class ResNet(ImageClassifier):
         super().__init__(**kwargs)
         act, channels, small = ACTIVATIONS[activation], self.input_shape[0], stem == "small"
         if small and pool != "max":
-            raise UserError(f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet")
+            raise UserError(
+                f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet"
+            )
         kernel_size, stride = (3, 1) if small else (7, 2)
-        self.conv1 = nn.Conv2d(channels, 64, kernel_size, stride, padding=kernel_size // 2, bias=False)
+        self.conv1 = nn.Conv2d(
+            channels, 64, kernel_size, stride, padding=kernel_size // 2, bias=False
+        )
         self.bn1 = nn.BatchNorm2d(64)
         self.act = act()
         self.maxpool = nn.Identity() if small else POOLS[pool](kernel_size=3, stride=2, padding=1)

@@ -4,11 +4,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from project.models.base import ImageClassifier
+from project.models.activation_checkpointing import checkpoint_stages
+from project.models.architecture import ImageClassifier
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
-from project.models.memory import checkpoint_stages
 
-# Table 1 of the paper: 3x3 convolutions in each of the five stages, by the number of layers with weights.
+# Table 1 of the paper: 3x3 convolutions in each of the five stages, by the number of layers with
+# weights.
 NUM_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 CHANNELS = (64, 128, 256, 512, 512)
 
@@ -16,18 +17,20 @@ CHANNELS = (64, 128, 256, 512, 512)
 class VGG(ImageClassifier):
     """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E of table 1, as torchvision has it.
 
-    As there, convolutions start from He's normal distribution (He et al., 2015, fan out), and fully connected layers
-    from a standard deviation of 0.01. That is right for 4096 inputs; those of the small stem start from He's, fan in.
+    As there, convolutions start from He's normal distribution (He et al., 2015, fan out), and fully
+    connected layers from a standard deviation of 0.01. That is right for 4096 inputs; those of the
+    small stem start from He's, fan in.
 
     Args:
         depth: Number of layers with weights.
-        stem: ``small`` sees 28 to 64 pixels: the convolutions, of stride 1 from the first, are the same; pooling rounds
-            sizes up, and its hidden layers are 512 wide on one position.
+        stem: ``small`` sees 28 to 64 pixels: the convolutions, of stride 1 from the first, are the
+            same; pooling rounds sizes up, and its hidden layers are 512 wide on one position.
         batch_norm: Normalise before each activation of a convolution (Ioffe & Szegedy, 2015).
         activation: Non-linearity after each layer but the last.
         pool: Subsampling after each stage, 2x2.
         dropout: Probability of zeroing a unit of the two hidden fully connected layers in training.
-        activation_checkpointing: Store the activations between stages only, and compute the others again in backward.
+        activation_checkpointing: Store the activations between stages only, and compute the others
+            again in backward.
     """
 
     head_names = ("classifier.6",)
@@ -80,7 +83,9 @@ class VGG(ImageClassifier):
                 nn.init.normal_(layer.weight, std=0.01)
             if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        self.initialize(published=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}")
+        self.initialize(
+            published=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""

@@ -30,16 +30,19 @@ def new_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
 
 def fit(words: list[str], *observers: Any) -> None:
     """Run a command line as ``python -m project`` does, with callbacks that look on."""
-    from project.arguments import read_arguments
-    from project.cli import CLI
-    from project.startup import quieten, spare_driver_calls
+    from project.cli.arguments import read_arguments
+    from project.cli.main import CLI
+    from project.cli.startup import quieten
+    from project.run.speedups import spare_driver_calls
 
     quieten()
     spare_driver_calls()
     CLI(read_arguments(words), observers)
 
 
-def measure_each(configs: Iterable[Path], measure: Callable[[Path], dict[str, Any]], out: Path) -> None:
+def measure_each(
+    configs: Iterable[Path], measure: Callable[[Path], dict[str, Any]], out: Path
+) -> None:
     """Measure experiment after experiment; one that fails, for want of memory or images, leaves the others."""
     experiments: dict[str, dict[str, Any]] = {}
     for config in configs:
@@ -87,9 +90,13 @@ def commit() -> str | None:
     """Of the code; None where that is in no checkout. It is dirty if anything but figures was changed since."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(REPOSITORY), *words], capture_output=True, text=True
+        ).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "project", "tests", "configs", ":!tests/benchmarks/results")
+    changed = git(
+        "status", "--porcelain", "--", "project", "tests", "configs", ":!tests/benchmarks/results"
+    )
     head = git("rev-parse", "HEAD")
     return f"{head}-dirty" if head and changed else head or None
 

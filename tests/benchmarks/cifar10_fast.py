@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from project.arguments import read_config
-from project.cli import main
+from project.cli.arguments import read_config
+from project.cli.main import main
 from project.data import CIFAR10
-from project.data.augment import crop, flip
+from project.data.transforms.augment import crop, flip
 from project.models import Airbench
 from project.models.airbench import whitening
 from project.optim import Linear
@@ -23,7 +23,9 @@ from tests.benchmarks.turns import now
 CONFIG = REPOSITORY / "configs" / "cifar10_fast.yaml"
 
 
-def batches(x: Tensor, y: Tensor, epochs: int, size: int, padding: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+def batches(
+    x: Tensor, y: Tensor, epochs: int, size: int, padding: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Epoch, images and classes of shuffled, cropped and alternately flipped batches of uint8 ``x`` (N, 3, H, W)."""
     parity = x.long().sum((1, 2, 3)) % 2
     for epoch in range(epochs):
@@ -46,7 +48,10 @@ def train_by_hand(
     """Train and give the accuracy on the test set; ``clock`` is told each step when it has been given to the device."""
     content = read_config(CONFIG)
     recipe, arguments = content["optimizer"]["init_args"], content["model"]["init_args"]
-    size, schedule = content["data"]["init_args"]["batch_size"], Linear(**content["lr_schedule"]["init_args"])
+    size, schedule = (
+        content["data"]["init_args"]["batch_size"],
+        Linear(**content["lr_schedule"]["init_args"]),
+    )
     torch.manual_seed(seed)
     model = Airbench(num_classes=10, input_shape=(3, 32, 32), widths=tuple(widths), **arguments)
     model = model.to(device, memory_format=torch.channels_last).train()
@@ -95,7 +100,9 @@ def train_by_hand(
     model.eval()
     hits = 0
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for images, classes in zip(data.test_set.x.split(2000), data.test_set.y.split(2000), strict=True):
+        for images, classes in zip(
+            data.test_set.x.split(2000), data.test_set.y.split(2000), strict=True
+        ):
             images = images.to(device).float().sub_(mean).div_(std)
             hits += int((model.judged(images).argmax(1).cpu() == classes).sum())
     return hits / len(data.test_set.y)
@@ -136,7 +143,10 @@ class Watch(L.Callback):
     """Starts a clock at the first batch of `fit`, and stops it when the last epoch is validated and saved."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.clock, self.data = Clock(pl_module.device, int(trainer.estimated_stepping_batches)), trainer.datamodule
+        self.clock, self.data = (
+            Clock(pl_module.device, int(trainer.estimated_stepping_batches)),
+            trainer.datamodule,
+        )
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
         if trainer.global_step == 0:
@@ -150,7 +160,9 @@ class Watch(L.Callback):
         self.clock(trainer.global_step)
 
 
-def take_turn(root: str, epochs: int, seed: int, device: str, widths: list[int]) -> dict[str, float]:
+def take_turn(
+    root: str, epochs: int, seed: int, device: str, widths: list[int]
+) -> dict[str, float]:
     """Seconds and test accuracy of `fit`, then of the hand-written loop."""
     watch, compiled = Watch(), device == "cuda"
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +177,9 @@ def take_turn(root: str, epochs: int, seed: int, device: str, widths: list[int])
         [tested] = Path(folder).glob("cifar10_fast/*/tests.jsonl")
         accuracy = json.loads(tested.read_text())["test/acc"]
     clock = Clock(torch.device(device), watch.clock.steps)
-    accuracy_by_hand = train_by_hand(watch.data, seed, torch.device(device), epochs, compiled, widths, clock)
+    accuracy_by_hand = train_by_hand(
+        watch.data, seed, torch.device(device), epochs, compiled, widths, clock
+    )
     return {
         "ours_s": watch.clock.seconds,
         "ours_accuracy": accuracy,

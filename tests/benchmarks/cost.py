@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.cost [--price 3]
 
-Reads what `tests.benchmarks.gpu`, `memory` and `scaling` have written and rewrites one line of each config in configs/:
-hours are the training images of all epochs over the measured images/s, on 8 GPUs with the measured efficiency of
-scaling, and the price is that of one GPU's hour. What was not measured of a config, at its own batch and size of
-images, the line says so. A test compares the lines.
+Reads what `tests.benchmarks.gpu`, `memory` and `scaling` have written and rewrites one line of each
+config in configs/: hours are the training images of all epochs over the measured images/s, on 8
+GPUs with the measured efficiency of scaling, and the price is that of one GPU's hour. What was not
+measured of a config, at its own batch and size of images, the line says so. A test compares the
+lines.
 """
 
 import argparse
@@ -14,10 +15,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from project.arguments import read_config
+from project.cli.arguments import read_config
 from tests.benchmarks import REPOSITORY, RESULTS
 
-IMAGES = {"Digits": 1438, "MNIST": 60_000, "CIFAR10": 50_000, "CIFAR100": 50_000, "ImageNet": 1_281_167}
+IMAGES = {
+    "Digits": 1438,
+    "MNIST": 60_000,
+    "CIFAR10": 50_000,
+    "CIFAR100": 50_000,
+    "ImageNet": 1_281_167,
+}
 LINE = re.compile(r"^# On GPUs: .*$", re.MULTILINE)
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 
@@ -51,7 +58,9 @@ def line(config: Path, price: float, folder: Path = RESULTS) -> str:
     trained = images * (1 - held_out) if held_out < 1 else images - held_out
     rate = speed.get("real_images_per_s", speed["fit_images_per_s"])
     hours = trained * content["trainer"]["max_epochs"] / rate / 3600
-    how = ["--model.compile true"] * speed["compiled"] + ["random images"] * ("real_images_per_s" not in speed)
+    how = ["--model.compile true"] * speed["compiled"] + ["random images"] * (
+        "real_images_per_s" not in speed
+    )
     parts = [*how, f"{rate:,.0f} images/s", f"{short(hours)} h (${short(hours * price)}) on 1"]
     if memory := read("memory", config, folder):
         parts.insert(len(how), f"{memory['fit_mb'] / 1000:.1f} GB")

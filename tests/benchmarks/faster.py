@@ -1,11 +1,13 @@
 """What makes a training step faster, one thing after another.
 
-    python -m tests.benchmarks.faster [--configs configs/imagenet_resnet50.yaml] [--turns 3] [--steps 20]
+    python -m tests.benchmarks.faster [--configs configs/imagenet_resnet50.yaml] [--turns 3]
+    [--steps 20]
 
-Trains a config by `fit` on images that need no reading, first in float32 (of which cuDNN's convolutions make TF32) with
-the usual memory layout and PyTorch's own choice of the optimiser's kernels, then with one change more each time: the
-fused kernel, channels last, bfloat16, the compiled loss. Each time is a `fit` of its own, they take turns, and each
-gain is the median over the turns of the images/s over those of the change before. `--device cpu --batch 64 --configs
+Trains a config by `fit` on images that need no reading, first in float32 (of which cuDNN's
+convolutions make TF32) with the usual memory layout and PyTorch's own choice of the optimiser's
+kernels, then with one change more each time: the fused kernel, channels last, bfloat16, the
+compiled loss. Each time is a `fit` of its own, they take turns, and each gain is the median over
+the turns of the images/s over those of the change before. `--device cpu --batch 64 --configs
 configs/cifar10_resnet18.yaml` does without a GPU.
 """
 
@@ -46,10 +48,16 @@ if __name__ == "__main__":
     options = parser.parse_args()
     recipe = Recipe.of(options.configs[0], options)
     turns = [rates(recipe, options.steps) for _ in range(options.turns)]
-    result: dict[str, object] = {"config": recipe.config.stem, "batch": recipe.batch, "side": recipe.shape[1]}
+    result: dict[str, object] = {
+        "config": recipe.config.stem,
+        "batch": recipe.batch,
+        "side": recipe.shape[1],
+    }
     names = list(turns[0])
     for before, name in zip([None, *names], names, strict=False):
         result[f"{name}_images_per_s"] = round(statistics.median(turn[name] for turn in turns), 1)
         if before:
-            result[f"{name}_gain"] = round(statistics.median(turn[name] / turn[before] for turn in turns), 2)
+            result[f"{name}_gain"] = round(
+                statistics.median(turn[name] / turn[before] for turn in turns), 2
+            )
     conclude({**result, "turns": options.turns}, options.out)

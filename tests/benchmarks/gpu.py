@@ -1,14 +1,16 @@
 """Images per second of each recipe on a GPU, against a hand-written loop, and how long the GPU waits.
 
-    python -m tests.benchmarks.gpu [--configs configs/imagenet_*.yaml ...] [--root DIR] [--turns 10] [--steps 20]
+    python -m tests.benchmarks.gpu [--configs configs/imagenet_*.yaml ...] [--root DIR] [--turns 10]
+    [--steps 20]
 
-For each config `fit` and the loop take turns in one process on images that need no reading, both compiled, in bfloat16,
-with channels last; the loop has torchvision's network and SGD's fused kernel, copies uint8 images from pinned memory
-and normalises them on the GPU, as `fit` does. Compiling and the first two turns are not counted.
+For each config `fit` and the loop take turns in one process on images that need no reading, both
+compiled, in bfloat16, with channels last; the loop has torchvision's network and SGD's fused
+kernel, copies uint8 images from pinned memory and normalises them on the GPU, as `fit` does.
+Compiling and the first two turns are not counted.
 
-The GPU's waiting is the share of 100 profiled steps in which none of its kernels runs, whatever is copied; it is
-measured on the same images and, with --root, on the config's real dataset. `--device cpu --side 64 --batch 8 --classes
-10 --steps 2` tries the rest without a GPU.
+The GPU's waiting is the share of 100 profiled steps in which none of its kernels runs, whatever is
+copied; it is measured on the same images and, with --root, on the config's real dataset. `--device
+cpu --side 64 --batch 8 --classes 10 --steps 2` tries the rest without a GPU.
 """
 
 from collections.abc import Iterable
@@ -66,15 +68,26 @@ def measure(config: Path, options: Any) -> dict[str, Any]:
     recipe = Recipe.of(config, options)
     turns = TakeTurns(partial(by_hand, recipe), options.steps, options.turns)
     recipe.fit(turns)
-    found = {"batch": recipe.batch, "side": recipe.shape[1], "compiled": recipe.compile, **turns.result()}
+    found = {
+        "batch": recipe.batch,
+        "side": recipe.shape[1],
+        "compiled": recipe.compile,
+        **turns.result(),
+    }
     for name in ("fit", "hand"):
         found[f"{name}_images_per_s"] = round(recipe.batch / found[f"{name}_us_per_step"] * 1e6, 1)
     found["throughput_to_hand"] = round(1 / found["ratio_to_hand"], 3)
     if recipe.device == "cuda":
-        for name, real in {"synthetic": None, **({"real": options.root} if options.root else {})}.items():
+        for name, real in {
+            "synthetic": None,
+            **({"real": options.root} if options.root else {}),
+        }.items():
             observer = Waiting()
             recipe.fit(observer, real=real)
-            found |= {f"{name}_images_per_s": round(observer.rate, 1), f"{name}_waiting": round(observer.share, 4)}
+            found |= {
+                f"{name}_images_per_s": round(observer.rate, 1),
+                f"{name}_waiting": round(observer.share, 4),
+            }
     return found
 
 

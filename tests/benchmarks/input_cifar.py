@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.input_cifar --root DIR [--turns 8]
 
-Both give normalised batches of 512 after a padded random crop and a random flip, in one process: the datamodule by its
-own loader and transfer hook, torchvision by `CIFAR10` with PIL images and a `DataLoader` of 0 workers. They take turns.
+Both give normalised batches of 512 after a padded random crop and a random flip, in one process:
+the datamodule by its own loader and transfer hook, torchvision by `CIFAR10` with PIL images and a
+`DataLoader` of 0 workers. They take turns.
 """
 
 import statistics
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from project.data import CIFAR10
-from project.data.augment import Crop, Flip
+from project.data.transforms.augment import Crop, Flip
 from tests.benchmarks import conclude, new_parser
 
 BATCH = 512
@@ -79,7 +80,9 @@ if __name__ == "__main__":
     parser.add_argument("--turns", type=int, default=8)
     options = parser.parse_args()
     sources = {"ours": ours(options.root), "torchvision": torchvisions(options.root)}
-    rates = compare({k: partial(rate, s, options.seconds) for k, s in sources.items()}, options.turns)
+    rates = compare(
+        {k: partial(rate, s, options.seconds) for k, s in sources.items()}, options.turns
+    )
     result = {
         **{f"{name}_images_per_s": round(value) for name, value in rates.items()},
         "ratio": round(rates["ours"] / rates["torchvision"], 2),

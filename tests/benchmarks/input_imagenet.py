@@ -2,11 +2,13 @@
 
     python -m tests.benchmarks.input_imagenet --images DIR [--turns 8]
 
-DIR holds a folder of JPEGs for each class. All give crops of 224 pixels with one thread and no workers: torchvision's
-references by Pillow, and `ImageNet` by its own training loader, from the same files and from a cache of 256 pixels that
-is made first. What follows on the device (float, flip, normalise) is in the references' path, as it is there.
+DIR holds a folder of JPEGs for each class. All give crops of 224 pixels with one thread and no
+workers: torchvision's references by Pillow, and `ImageNet` by its own training loader, from the
+same files and from a cache of 256 pixels that is made first. What follows on the device (float,
+flip, normalise) is in the references' path, as it is there.
 
-The mean absolute difference is to the slow path at the same crop: full decoding, float resizing with antialiasing.
+The mean absolute difference is to the slow path at the same crop: full decoding, float resizing
+with antialiasing.
 """
 
 import tempfile
@@ -85,7 +87,9 @@ def difference(path: Path, seed: int) -> float:
 
 if __name__ == "__main__":
     parser = new_parser("input_imagenet", __doc__)
-    parser.add_argument("--images", type=Path, required=True, help="a folder of JPEGs for each class")
+    parser.add_argument(
+        "--images", type=Path, required=True, help="a folder of JPEGs for each class"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
     parser.add_argument("--turns", type=int, default=8)
     options = parser.parse_args()
@@ -96,8 +100,14 @@ if __name__ == "__main__":
         (root / "train").symlink_to(options.images.absolute())
         (root / "val").symlink_to(options.images.absolute())
         list(ImageNet(root=folder, cache=256).prepare_cache())
-        sources = {"references": references(paths), "ours": ours(root, None), "ours_cache_256": ours(root, 256)}
-        rates = compare({k: partial(rate, v, options.seconds) for k, v in sources.items()}, options.turns)
+        sources = {
+            "references": references(paths),
+            "ours": ours(root, None),
+            "ours_cache_256": ours(root, 256),
+        }
+        rates = compare(
+            {k: partial(rate, v, options.seconds) for k, v in sources.items()}, options.turns
+        )
     differences = [difference(path, seed) for seed, path in enumerate(paths * 4)]
     result = {
         **{f"{name}_images_per_s": round(value) for name, value in rates.items()},

@@ -2,13 +2,14 @@
 
     python -m tests.benchmarks.loop --root DIR [--models mlp resnet18] [--turns 60]
 
-All train an MLP 784-64-128-64-10 on MNIST in memory with batches of 128 and AdamW, or torchvision's ResNet-18 with a
-stem for small images with batches of 64, and write mean loss and accuracy to CSV once a turn; `fit` has its default
-loggers, metrics, callbacks and progress bar besides. They take turns in one process, 50 steps each or 3 of ResNet-18;
-the ratio is the median over all turns. Validation, checkpoints and the first two turns are not timed.
+All train an MLP 784-64-128-64-10 on MNIST in memory with batches of 128 and AdamW, or torchvision's
+ResNet-18 with a stem for small images with batches of 64, and write mean loss and accuracy to CSV
+once a turn; `fit` has its default loggers, metrics, callbacks and progress bar besides. They take
+turns in one process, 50 steps each or 3 of ResNet-18; the ratio is the median over all turns.
+Validation, checkpoints and the first two turns are not timed.
 
-`fit` chooses PyTorch's fused kernel of AdamW, the usual hand-written loop does not; the ratio to one that does, what
-remains of the loop alone, is printed too.
+`fit` chooses PyTorch's fused kernel of AdamW, the usual hand-written loop does not; the ratio to
+one that does, what remains of the loop alone, is printed too.
 """
 
 import tempfile
@@ -75,7 +76,9 @@ def by_hand(case: Case, trainer: L.Trainer) -> dict[str, ByHand]:
     for name, fused in (("hand", None), ("hand_fused", True)):
         log = Path(trainer.default_root_dir) / f"{name}.csv"
         make = partial(torch.optim.AdamW, lr=RATE, fused=fused)
-        loops[name] = ByHand(case.network(), make, batches(data, case.batch), *data.statistics(cpu), log, cpu)
+        loops[name] = ByHand(
+            case.network(), make, batches(data, case.batch), *data.statistics(cpu), log, cpu
+        )
     return loops
 
 
@@ -99,4 +102,7 @@ if __name__ == "__main__":
     parser.add_argument("--turns", type=int, default=60)
     options = parser.parse_args()
     results = {name: measure(CASES[name], options.root, options.turns) for name in options.models}
-    conclude({f"{m}_{key}": value for m, found in results.items() for key, value in found.items()}, options.out)
+    conclude(
+        {f"{m}_{key}": value for m, found in results.items() for key, value in found.items()},
+        options.out,
+    )

@@ -1,12 +1,14 @@
 """The training loss of ImageNet's recipes, each shortened to a few hundred steps on a sample: do they learn?
 
-    python -m tests.benchmarks.loss_curve --root DIR [--configs configs/imagenet_*.yaml] [--steps 200] [--batch 16]
+    python -m tests.benchmarks.loss_curve --root DIR [--configs configs/imagenet_*.yaml] [--steps
+    200] [--batch 16]
 
-`fit` trains each config on the images in DIR/train/<class>/ as it would train on ImageNet, schedule and all, with fewer
-steps, smaller batches and the learning rate in proportion to them (Goyal et al., 2017). The figures are the mean loss
-of each tenth of the steps, against ln(classes) of a network that knows nothing, and say that a recipe's parts fit
-together, not how good it is. `line` is what a config's header says of them. GoogLeNet's loss has 0.3 times that of each
-auxiliary head in it.
+`fit` trains each config on the images in DIR/train/<class>/ as it would train on ImageNet, schedule
+and all, with fewer steps, smaller batches and the learning rate in proportion to them (Goyal et
+al., 2017). The figures are the mean loss of each tenth of the steps, against ln(classes) of a
+network that knows nothing, and say that a recipe's parts fit together, not how good it is. `line`
+is what a config's header says of them. GoogLeNet's loss has 0.3 times that of each auxiliary head
+in it.
 """
 
 import json
@@ -20,7 +22,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from project.arguments import read_config
+from project.cli.arguments import read_config
 from tests.benchmarks import REPOSITORY, RESULTS, fit, measure_each, new_parser
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("imagenet_*.yaml"))
@@ -35,14 +37,19 @@ class Losses(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.classes = trainer.datamodule.num_classes
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: object
+    ) -> None:
         self.all.append(outputs["loss"].detach())
 
 
 def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
     """Of one config."""
     content, losses = read_config(config), Losses()
-    whole, rate = content["data"]["init_args"]["batch_size"], content["optimizer"]["init_args"]["lr"]
+    whole, rate = (
+        content["data"]["init_args"]["batch_size"],
+        content["optimizer"]["init_args"]["lr"],
+    )
     with tempfile.TemporaryDirectory() as folder:
         words = [
             "fit", f"--config={config}", f"--data.root={root}", f"--data.batch_size={batch}", "--data.num_workers=0",
@@ -51,9 +58,17 @@ def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
             "--trainer.enable_model_summary=false", f"--runs_dir={folder}",
         ]  # fmt: skip
         fit(words, losses)
-    tenths = [round(float(part.mean()), 3) for part in torch.stack(losses.all).float().tensor_split(10)]
+    tenths = [
+        round(float(part.mean()), 3) for part in torch.stack(losses.all).float().tensor_split(10)
+    ]
     chance = round(math.log(losses.classes), 3)
-    return {"steps": steps, "batch": batch, "classes": losses.classes, "chance": chance, "loss": tenths}
+    return {
+        "steps": steps,
+        "batch": batch,
+        "classes": losses.classes,
+        "chance": chance,
+        "loss": tenths,
+    }
 
 
 def line(config: Path, folder: Path = RESULTS) -> str:
@@ -74,5 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
     measure_each(
-        options.configs, partial(measure, root=options.root, steps=options.steps, batch=options.batch), options.out
+        options.configs,
+        partial(measure, root=options.root, steps=options.steps, batch=options.batch),
+        options.out,
     )

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.memory [--configs configs/imagenet_*.yaml ...]
 
-A process trains 20 steps of a config's network, batch and precision on random images by `fit`, or torchvision's network
-by hand. On a GPU the figure is what PyTorch's allocator held at most; without one it is the largest resident set of the
-process beyond that of one that only imports. `--device cpu --side 64 --batch 8 --classes 10` tries it
-without a GPU.
+A process trains 20 steps of a config's network, batch and precision on random images by `fit`, or
+torchvision's network by hand. On a GPU the figure is what PyTorch's allocator held at most; without
+one it is the largest resident set of the process beyond that of one that only imports. `--device
+cpu --side 64 --batch 8 --classes 10` tries it without a GPU.
 """
 
 import resource
@@ -64,7 +64,11 @@ def measure(config: Path, options: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = new_parser("memory", __doc__)
     add_options(parser)
-    parser.add_argument("--child", choices=("fit", "hand", "imports"), help="train in this process, and say its peak")
+    parser.add_argument(
+        "--child",
+        choices=("fit", "hand", "imports"),
+        help="train in this process, and say its peak",
+    )
     options = parser.parse_args()
     if options.child:
         print("PEAK", train(options.child, Recipe.of(options.configs[0], options)))

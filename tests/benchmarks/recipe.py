@@ -15,7 +15,7 @@ from torch import nn
 
 import project.data
 import project.models
-from project.arguments import read_config
+from project.cli.arguments import read_config
 from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.synthetic import Synthetic
 from tests.benchmarks.turns import ByHand, now
@@ -71,7 +71,9 @@ class Recipe:
             f"--runs_dir={folder}", "--wandb.mode=disabled", f"--optimizer.lr={RATE}", "--adapt_to_machine=false",
         ]  # fmt: skip
 
-    def fit(self, *observers: L.Callback, real: str | None = None, flags: Iterable[str] = ()) -> None:
+    def fit(
+        self, *observers: L.Callback, real: str | None = None, flags: Iterable[str] = ()
+    ) -> None:
         """Train until an observer ends it, compiled for nothing but this."""
         if self.compile:
             torch.compiler.reset()  # or shapes that differ from earlier ones would compile for any shape
@@ -96,8 +98,14 @@ class Recipe:
 
     def by_hand(self, data: Synthetic, folder: Path) -> ByHand:
         """A loop on the batch that `fit` has, with a log in a folder."""
-        content, batch = read_config(self.config), data.train_set.__getitems__(torch.arange(self.batch))
-        kind, arguments = getattr(torch.optim, content["optimizer"]["class_path"]), content["optimizer"]["init_args"]
+        content, batch = (
+            read_config(self.config),
+            data.train_set.__getitems__(torch.arange(self.batch)),
+        )
+        kind, arguments = (
+            getattr(torch.optim, content["optimizer"]["class_path"]),
+            content["optimizer"]["init_args"],
+        )
         return ByHand(
             self.network(),
             partial(kind, fused=True, **{**arguments, "lr": RATE}),
@@ -124,7 +132,9 @@ class Rate(L.Callback):
     def __init__(self, warmup: int = 20, steps: int = 50) -> None:
         self.warmup, self.steps = warmup, steps
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object
+    ) -> None:
         if trainer.global_step == self.warmup:
             self.start = now(pl_module.device)
         if trainer.global_step == self.warmup + self.steps:

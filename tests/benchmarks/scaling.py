@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.scaling [--configs configs/imagenet_*.yaml] [--devices 1 2 4 8]
 
-Each count of devices trains in processes of its own on images that need no reading, with the config's precision, and
-weights shared by DDP: 1, 2, 4 and 8 as far as there are so many. The figure is taken over 50 steps after 20 others. The
-efficiency is the speed over the count of
-devices times that of one; without a GPU a device is a process with one thread, so that two of them have twice the cores
-of one: `--device cpu --devices 1 2 --side 64 --batch 32 --classes 10 --no-compile`.
+Each count of devices trains in processes of its own on images that need no reading, with the
+config's precision, and weights shared by DDP: 1, 2, 4 and 8 as far as there are so many. The figure
+is taken over 50 steps after 20 others. The efficiency is the speed over the count of
+devices times that of one; without a GPU a device is a process with one thread, so that two of them
+have twice the cores of one: `--device cpu --devices 1 2 --side 64 --batch 32 --classes 10
+--no-compile`.
 """
 
 import os
@@ -28,16 +29,24 @@ def rate(config: Path, devices: int, cpu: bool) -> float:
     words = [*sys.argv[1:], "--configs", str(config.absolute()), "--child", str(devices)]
     command = [sys.executable, "-m", "tests.benchmarks.scaling", *words]
     environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if cpu else {})}
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     return float(done.stdout.rpartition("RATE ")[2].split()[0])
 
 
 def measure(config: Path, options: Any) -> dict[str, Any]:
     """Figures of a config."""
     recipe, cpu = Recipe.of(config, options), options.device == "cpu"
-    first, *others = options.devices or [n for n in (1, 2, 4, 8) if n <= (2 if cpu else torch.cuda.device_count())]
+    first, *others = options.devices or [
+        n for n in (1, 2, 4, 8) if n <= (2 if cpu else torch.cuda.device_count())
+    ]
     turns = [{n: rate(config, n, cpu) for n in (first, *others)} for _ in range(options.turns)]
-    found: dict[str, Any] = {"batch": recipe.batch, "side": recipe.shape[1], "compiled": recipe.compile}
+    found: dict[str, Any] = {
+        "batch": recipe.batch,
+        "side": recipe.shape[1],
+        "compiled": recipe.compile,
+    }
     for n in (first, *others):
         found[f"images_per_s_on_{n}"] = round(statistics.median(turn[n] for turn in turns), 1)
     for n in others:
@@ -52,10 +61,17 @@ if __name__ == "__main__":
     parser.set_defaults(configs=[CONFIGS[-2]])
     parser.add_argument("--devices", type=int, nargs="+", help="counts of them")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--child", type=int, help="train on so many devices in this process and those that it starts")
+    parser.add_argument(
+        "--child",
+        type=int,
+        help="train on so many devices in this process and those that it starts",
+    )
     options = parser.parse_args()
     if options.child:
-        flags = [f"--trainer.devices={options.child}", *(["--trainer.strategy=ddp"] if options.child > 1 else [])]
+        flags = [
+            f"--trainer.devices={options.child}",
+            *(["--trainer.strategy=ddp"] if options.child > 1 else []),
+        ]
         rate_of_all = Rate()
         Recipe.of(options.configs[0], options).fit(rate_of_all, flags=flags)
         if os.environ.get("LOCAL_RANK", "0") == "0":

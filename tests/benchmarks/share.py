@@ -2,13 +2,15 @@
 
     python -m tests.benchmarks.share --root DIR [--configs configs/mnist_lenet.yaml ...] [--turns 3]
 
-Times, within a `fit` with all its defaults, forward and loss, backward and the optimiser's kernel, and compares them
-with the whole of all epochs: reading, augmentation, metrics, logging, callbacks, validation's own overhead and
-checkpoints are the rest. The first epoch warms up and is left out. In turns with it runs a `fit` that saves after each
-epoch, as it once did, and not only as often as that takes a twentieth of the time. What the rest is made of,
-`fit --config configs/with/profiler.yaml` prints for any config.
+Times, within a `fit` with all its defaults, forward and loss, backward and the optimiser's kernel,
+and compares them with the whole of all epochs: reading, augmentation, metrics, logging, callbacks,
+validation's own overhead and checkpoints are the rest. The first epoch warms up and is left out. In
+turns with it runs a `fit` that saves after each epoch, as it once did, and not only as often as
+that takes a twentieth of the time. What the rest is made of, `fit --config
+configs/with/profiler.yaml` prints for any config.
 
-It is for the CPU, where a function has ended when it returns; `tests.benchmarks.gpu` has the GPU's waiting.
+It is for the CPU, where a function has ended when it returns; `tests.benchmarks.gpu` has the GPU's
+waiting.
 """
 
 import statistics
@@ -25,7 +27,9 @@ import lightning as L
 from project.callbacks import LastCheckpoint
 from tests.benchmarks import REPOSITORY, fit, measure_each, new_parser
 
-CONFIGS = [REPOSITORY / "configs" / f"{name}.yaml" for name in ("digits", "mnist_mlp", "mnist_lenet")]
+CONFIGS = [
+    REPOSITORY / "configs" / f"{name}.yaml" for name in ("digits", "mnist_mlp", "mnist_lenet")
+]
 
 
 class Stopwatch(L.Callback):
@@ -80,7 +84,10 @@ class Stopwatch(L.Callback):
 def share(config: Path, root: str, saving: float) -> float:
     """Of one training, of whose time ``saving`` may go to saving after epochs."""
     watch = Stopwatch()
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(LastCheckpoint, "share", saving):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(LastCheckpoint, "share", saving),
+    ):
         fit(
             ["fit", f"--config={config}", f"--data.root={root}", f"--runs_dir={folder}", "--wandb.mode=offline",
              "--trainer.accelerator=cpu"],
@@ -92,7 +99,9 @@ def share(config: Path, root: str, saving: float) -> float:
 
 def measure(config: Path, root: str, turns: int) -> dict[str, Any]:
     """Of one config, medians over the turns."""
-    found = [(share(config, root, 1e9), share(config, root, LastCheckpoint.share)) for _ in range(turns)]
+    found = [
+        (share(config, root, 1e9), share(config, root, LastCheckpoint.share)) for _ in range(turns)
+    ]
     before, after = (round(statistics.median(shares), 4) for shares in zip(*found, strict=True))
     return {"saving_each_epoch": before, "not_model_share": after, "turns": turns}
 
@@ -103,4 +112,6 @@ if __name__ == "__main__":
     parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    measure_each(options.configs, partial(measure, root=options.root, turns=options.turns), options.out)
+    measure_each(
+        options.configs, partial(measure, root=options.root, turns=options.turns), options.out
+    )

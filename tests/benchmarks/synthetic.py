@@ -12,7 +12,9 @@ from project.data import ImageDataModule
 class Batch(Dataset):
     """The same random uint8 images (B, *shape) in every batch, in memory that GPUs copy from at once."""
 
-    def __init__(self, count: int, batch: int, num_classes: int, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, count: int, batch: int, num_classes: int, shape: tuple[int, int, int]
+    ) -> None:
         generator = torch.Generator().manual_seed(0)
         self.y = torch.randint(num_classes, (count,), generator=generator)
         self.x = torch.randint(256, (batch, *shape), dtype=torch.uint8, generator=generator)
@@ -37,7 +39,11 @@ class Synthetic(ImageDataModule):
     """
 
     def __init__(
-        self, classes: int = 1000, shape: tuple[int, int, int] = (3, 224, 224), batches: int = 1000, **kwargs: Any
+        self,
+        classes: int = 1000,
+        shape: tuple[int, int, int] = (3, 224, 224),
+        batches: int = 1000,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.num_classes, self.input_shape, self.batches = classes, shape, batches
@@ -49,7 +55,12 @@ class Synthetic(ImageDataModule):
         return arguments["classes"], tuple(arguments["shape"])
 
     def load(self, train: bool) -> Batch:
-        return Batch((self.batches + 1) * self.batch_size, self.batch_size, self.num_classes, self.input_shape)
+        return Batch(
+            (self.batches + 1) * self.batch_size,
+            self.batch_size,
+            self.num_classes,
+            self.input_shape,
+        )
 
     def split(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """The last batch is for validation."""

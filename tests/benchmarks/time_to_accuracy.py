@@ -3,20 +3,22 @@
     python -m tests.benchmarks.time_to_accuracy mnist        --root DIR [--turns 3]
     python -m tests.benchmarks.time_to_accuracy cifar10_fast --root DIR [--turns 5] [--device cuda]
 
-On MNIST, ours is `python -m project fit --config configs/mnist_lenet.yaml --trainer.max_epochs 2`, all of it: imports,
-checkpoints, validation, pictures. Its test accuracy comes from `python -m project test`, which is not timed. The
-reference is what lightning-hydra-template trains by default, written again from its published settings: an MLP
-784-64-128-64-10 with batch norm and Adam at 0.001 for 10 epochs of Lightning's Trainer, validated every epoch, on
-images that a DataLoader without workers reads one by one through torchvision's MNIST, ToTensor and Normalize in
-batches of 128. Its time is that of the whole process less its test.
+On MNIST, ours is `python -m project fit --config configs/mnist_lenet.yaml --trainer.max_epochs 2`,
+all of it: imports, checkpoints, validation, pictures. Its test accuracy comes from `python -m
+project test`, which is not timed. The reference is what lightning-hydra-template trains by default,
+written again from its published settings: an MLP 784-64-128-64-10 with batch norm and Adam at 0.001
+for 10 epochs of Lightning's Trainer, validated every epoch, on images that a DataLoader without
+workers reads one by one through torchvision's MNIST, ToTensor and Normalize in batches of 128. Its
+time is that of the whole process less its test.
 
-On CIFAR-10, ours is `python -m project fit --config configs/cifar10_fast.yaml` with W&B (offline), checkpoints and
-metrics, and the reference the same recipe as a hand-written loop with all data on the device. The clock runs from the
-end of the tenth step, when everything is compiled and cached, to the end of the last epoch's validation and
-checkpoints, and is scaled to all steps. `warmup_s` has the seconds from the first batch to then, of the first turn,
-which compiles.
+On CIFAR-10, ours is `python -m project fit --config configs/cifar10_fast.yaml` with W&B (offline),
+checkpoints and metrics, and the reference the same recipe as a hand-written loop with all data on
+the device. The clock runs from the end of the tenth step, when everything is compiled and cached,
+to the end of the last epoch's validation and checkpoints, and is scaled to all steps. `warmup_s`
+has the seconds from the first batch to then, of the first turn, which compiles.
 
-The commands take turns, and each turn has a seed of its own. `--epochs` and `--widths` make both smaller.
+The commands take turns, and each turn has a seed of its own. `--epochs` and `--widths` make both
+smaller.
 """
 
 import json
@@ -53,7 +55,9 @@ def reference(root: str, seed: int) -> None:
                 layers += [nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU()]
             self.net = nn.Sequential(*layers, nn.Linear(64, 10))
             splits = ("train", "val", "test")
-            self.accuracies = nn.ModuleDict({f"{s}_acc": MulticlassAccuracy(10, average="micro") for s in splits})
+            self.accuracies = nn.ModuleDict(
+                {f"{s}_acc": MulticlassAccuracy(10, average="micro") for s in splits}
+            )
 
         def step(self, batch: tuple[Tensor, Tensor], split: str) -> Tensor:
             logits = self.net(batch[0])
@@ -75,31 +79,56 @@ def reference(root: str, seed: int) -> None:
 
         def configure_optimizers(self) -> Any:
             optimizer = torch.optim.Adam(self.parameters(), lr=0.001)
-            schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=10)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/loss"}}
+            schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=0.1, patience=10
+            )
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": schedule, "monitor": "val/loss"},
+            }
 
     L.seed_everything(seed)
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
-    everything = ConcatDataset([MNIST(root, train=train, transform=transform) for train in (True, False)])
+    transform = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
+    )
+    everything = ConcatDataset(
+        [MNIST(root, train=train, transform=transform) for train in (True, False)]
+    )
     parts = random_split(everything, [55_000, 5_000, 10_000], torch.Generator().manual_seed(42))
-    train, val, test = (DataLoader(part, 128, shuffle=i == 0, num_workers=0) for i, part in enumerate(parts))
+    train, val, test = (
+        DataLoader(part, 128, shuffle=i == 0, num_workers=0) for i, part in enumerate(parts)
+    )
     with tempfile.TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, monitor="val/acc", mode="max", save_last=True)
         trainer = L.Trainer(
-            max_epochs=10, accelerator="cpu", callbacks=[best], logger=CSVLogger(folder), default_root_dir=folder
+            max_epochs=10,
+            accelerator="cpu",
+            callbacks=[best],
+            logger=CSVLogger(folder),
+            default_root_dir=folder,
         )
         module = Module()
         trainer.fit(module, train, val)
         start = time.perf_counter()
         [result] = trainer.test(module, test, ckpt_path="best", weights_only=False)
-    print("RESULT", json.dumps({"accuracy": result["test/acc"], "test_s": time.perf_counter() - start}))
+    print(
+        "RESULT",
+        json.dumps({"accuracy": result["test/acc"], "test_s": time.perf_counter() - start}),
+    )
 
 
 def process(words: list[str], folder: str) -> tuple[float, str]:
     """Seconds and output of a Python process."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "WANDB_MODE": "disabled", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "WANDB_MODE": "disabled",
+        "PYTHONWARNINGS": "ignore",
+    }
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, stdout=subprocess.PIPE, check=True
+    )
     return time.perf_counter() - start, done.stdout.decode()
 
 
@@ -107,13 +136,29 @@ def mnist(root: str, epochs: int, seed: int) -> dict[str, float]:
     """A turn: ours, then the reference."""
     with tempfile.TemporaryDirectory() as folder:
         config = str(REPOSITORY / "configs" / "mnist_lenet.yaml")
-        words = ["-m", "project", "fit", "--config", config, f"--data.root={root}", f"--trainer.max_epochs={epochs}"]
+        words = [
+            "-m",
+            "project",
+            "fit",
+            "--config",
+            config,
+            f"--data.root={root}",
+            f"--trainer.max_epochs={epochs}",
+        ]
         ours, _ = process([*words, f"--seed_everything={seed}"], folder)
         process(["-m", "project", "test", "--run", "runs/mnist_lenet"], folder)
         [tested] = Path(folder).glob("runs/mnist_lenet/*/tests.jsonl")
         accuracy = json.loads(tested.read_text())["test/acc"]
         seconds, said = process(
-            ["-m", "tests.benchmarks.time_to_accuracy", "mnist", f"--reference={seed}", "--root", root], folder
+            [
+                "-m",
+                "tests.benchmarks.time_to_accuracy",
+                "mnist",
+                f"--reference={seed}",
+                "--root",
+                root,
+            ],
+            folder,
         )
     told = json.loads(said.partition("RESULT ")[2].splitlines()[0])
     return {
@@ -128,12 +173,20 @@ if __name__ == "__main__":
     parser = new_parser("time_to_accuracy", __doc__)
     parser.set_defaults(out=None)
     parser.add_argument("task", choices=("mnist", "cifar10_fast"))
-    parser.add_argument("--root", type=lambda path: str(Path(path).absolute()), required=True, help="of the dataset")
-    parser.add_argument("--epochs", type=int, help="of ours on MNIST (2), of both on CIFAR-10 (the config's)")
+    parser.add_argument(
+        "--root", type=lambda path: str(Path(path).absolute()), required=True, help="of the dataset"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="of ours on MNIST (2), of both on CIFAR-10 (the config's)"
+    )
     parser.add_argument("--turns", type=int, help="3 on MNIST, 5 on CIFAR-10")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="for CIFAR-10")
-    parser.add_argument("--widths", type=int, nargs=3, default=[64, 256, 256], help="of the network for CIFAR-10")
-    parser.add_argument("--reference", type=int, metavar="SEED", help="only train MNIST's reference")
+    parser.add_argument(
+        "--widths", type=int, nargs=3, default=[64, 256, 256], help="of the network for CIFAR-10"
+    )
+    parser.add_argument(
+        "--reference", type=int, metavar="SEED", help="only train MNIST's reference"
+    )
     options = parser.parse_args()
     if options.reference is not None:
         reference(options.root, options.reference)
@@ -141,14 +194,26 @@ if __name__ == "__main__":
         fast = options.task == "cifar10_fast"
         epochs, count = options.epochs or 2, options.turns or (5 if fast else 3)
         if fast:
-            from project.arguments import read_config
+            from project.cli.arguments import read_config
             from tests.benchmarks.cifar10_fast import CONFIG, take_turn
 
             epochs = options.epochs or read_config(CONFIG)["trainer"]["max_epochs"]
-            turns = [take_turn(options.root, epochs, seed, options.device, options.widths) for seed in range(count)]
+            turns = [
+                take_turn(options.root, epochs, seed, options.device, options.widths)
+                for seed in range(count)
+            ]
         else:
             turns = [mnist(options.root, epochs, seed) for seed in range(count)]
-        result: dict[str, Any] = {key: round(statistics.fmean(turn[key] for turn in turns), 4) for key in turns[0]}
-        result |= {key: round(value, 4) for key, value in turns[0].items() if key.endswith("warmup_s")}
-        result["ratio"] = round(statistics.median(turn["ours_s"] / turn["reference_s"] for turn in turns), 3)
-        conclude({**result, "turns": turns, "epochs": epochs}, options.out or RESULTS / f"{options.task}.json")
+        result: dict[str, Any] = {
+            key: round(statistics.fmean(turn[key] for turn in turns), 4) for key in turns[0]
+        }
+        result |= {
+            key: round(value, 4) for key, value in turns[0].items() if key.endswith("warmup_s")
+        }
+        result["ratio"] = round(
+            statistics.median(turn["ours_s"] / turn["reference_s"] for turn in turns), 3
+        )
+        conclude(
+            {**result, "turns": turns, "epochs": epochs},
+            options.out or RESULTS / f"{options.task}.json",
+        )

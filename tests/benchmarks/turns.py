@@ -54,7 +54,9 @@ class ByHand:
         layout = torch.channels_last if channels_last else torch.preserve_format
         self.model = network.to(device, memory_format=layout).train()
         parameters = list(self.model.parameters())
-        decayed, others = ([p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False))
+        decayed, others = (
+            [p for p in parameters if (p.ndim > 1) == wanted] for wanted in (True, False)
+        )
         self.optimizer = optimizer([{"params": decayed}, {"params": others, "weight_decay": 0.0}])
         self.batches, self.device, self.bf16 = batches, device, bf16
         self.mean, self.std = mean.to(device), std.to(device)
@@ -69,7 +71,9 @@ class ByHand:
                 return self.model.loss(x, y)
             outputs = self.model(x)
             logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)
-            loss = F.cross_entropy(logits, y) + 0.3 * sum(F.cross_entropy(aux, y) for aux in auxiliary)
+            loss = F.cross_entropy(logits, y) + 0.3 * sum(
+                F.cross_entropy(aux, y) for aux in auxiliary
+            )
         return loss, logits
 
     def train(self, steps: int) -> None:
@@ -103,7 +107,9 @@ class TakeTurns(L.Callback):
         turns: To count; two before them warm up.
     """
 
-    def __init__(self, loops: Callable[[L.Trainer], dict[str, ByHand]], steps: int, turns: int) -> None:
+    def __init__(
+        self, loops: Callable[[L.Trainer], dict[str, ByHand]], steps: int, turns: int
+    ) -> None:
         self.make, self.steps, self.turns = loops, steps, turns
         self.seconds: list[list[float]] = []  # per step: of fit, and of each loop
 
@@ -127,10 +133,14 @@ class TakeTurns(L.Callback):
     def result(self) -> dict[str, float | list[float]]:
         """Medians over the turns: microseconds per step of all, and of `fit` over each loop."""
         fit, *others = zip(*self.seconds[2:], strict=True)
-        found: dict[str, float | list[float]] = {"fit_us_per_step": round(statistics.median(fit) * 1e6, 1)}
+        found: dict[str, float | list[float]] = {
+            "fit_us_per_step": round(statistics.median(fit) * 1e6, 1)
+        }
         for name, seconds in zip(self.loops, others, strict=True):
             ratios = sorted(a / b for a, b in zip(fit, seconds, strict=True))
             found[f"{name}_us_per_step"] = round(statistics.median(seconds) * 1e6, 1)
             found[f"ratio_to_{name}"] = round(statistics.median(ratios), 3)
-            found[f"ratio_to_{name}_10_to_90_percent"] = [round(ratios[len(ratios) * i // 10], 3) for i in (1, 9)]
+            found[f"ratio_to_{name}_10_to_90_percent"] = [
+                round(ratios[len(ratios) * i // 10], 3) for i in (1, 9)
+            ]
         return found

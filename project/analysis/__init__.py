@@ -1,0 +1,1 @@
+"""What finished runs say, one by one and in groups."""

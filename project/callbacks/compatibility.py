@@ -1,0 +1,93 @@
+"""Which callbacks of Lightning cannot be used here, and what to use in their place."""
+
+import inspect
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import takewhile
+from typing import Any
+
+import lightning as L
+from lightning.pytorch import callbacks as lightning_callbacks
+
+from project.callbacks.best_checkpoint import BestCheckpoint
+from project.errors import UserError
+from project.models import ImageClassifier
+
+REFUSED: dict[type[L.Callback], str] = {
+    lightning_callbacks.StochasticWeightAveraging: (
+        "averages weights that no checkpoint has: use --config configs/with/ema.yaml"
+    ),
+    lightning_callbacks.GradientAccumulationScheduler: (
+        "would change the global batch, which --data.batch_size states: use --trainer.accumulate_grad_batches"
+    ),
+    lightning_callbacks.LearningRateFinder: "would train from where its search ends: use fit --find lr",
+    lightning_callbacks.BatchSizeFinder: "would change the global batch: use fit --find batch_size",
+    lightning_callbacks.OnExceptionCheckpoint: (
+        "would let later runs begin from its file: leave it out, as last.ckpt is saved and fit --run goes on from it"
+    ),
+    lightning_callbacks.SpikeDetection: "cannot go on from its own checkpoints in Lightning 2.6: leave it out",
+    lightning_callbacks.ModelPruning: "gives the layers' weights other names, by which no checkpoint can be loaded",
+}
+BASES = (
+    L.Callback,
+    lightning_callbacks.BaseFinetuning,
+    lightning_callbacks.BasePredictionWriter,
+    lightning_callbacks.Checkpoint,
+    lightning_callbacks.ProgressBar,
+)
+
+
+def check_callbacks(callbacks: Sequence[L.Callback], model: ImageClassifier) -> None:
+    """Refuse callbacks that would do something else than their user expects.
+
+    Raises:
+        UserError: One is such a callback, or monitors a metric that nothing logs.
+    """
+    for callback in callbacks:
+        name = (
+            "--model_checkpoint"
+            if isinstance(callback, BestCheckpoint)
+            else type(callback).__name__
+        )
+        if type(callback) in BASES:
+            raise UserError(
+                f"{name} is a base class, which does nothing by itself: give a subclass of it"
+            )
+        for kind, reason in REFUSED.items():
+            if isinstance(callback, kind):
+                raise UserError(f"{name} {reason}")
+        monitor, known = getattr(callback, "monitor", None), model.metric_names
+        if isinstance(callback, lightning_callbacks.ModelCheckpoint):
+            known = [*known, "epoch", "step"]  # which Lightning adds
+        if monitor and monitor not in known and not logs_more(model, callbacks):
+            raise UserError(
+                f"{name} monitors {monitor}, which is not logged: give its monitor one of {', '.join(known)}"
+            )
+
+
+def logs_more(model: ImageClassifier, callbacks: Sequence[L.Callback]) -> bool:
+    """Whether a network or callback of the user's own may log metrics of any name."""
+    if not all(
+        type(part).__module__.startswith(("lightning.", "project.")) for part in (model, *callbacks)
+    ):
+        return True
+    own = takewhile(
+        lambda kind: kind is not ImageClassifier, type(model).__mro__
+    )  # it may be a file in project/models
+    functions = [
+        inspect.unwrap(f) for kind in own for f in vars(kind).values() if inspect.isfunction(f)
+    ]
+    return any({"log", "log_dict"} & set(function.__code__.co_names) for function in functions)
+
+
+def refuse_xla_profiler(profiler: Any) -> None:
+    """Raise UserError for XLA's profiler without XLA, before Lightning's own message, which a traceback follows.
+
+    Args:
+        profiler: As in a config, a name or a class with its arguments.
+    """
+    name = profiler if isinstance(profiler, str) else getattr(profiler, "class_path", "")
+    if name.rpartition(".")[2].lower().startswith("xla") and not find_spec("torch_xla"):
+        raise UserError(
+            "--trainer.profiler xla needs torch_xla, which is not installed: give simple or pytorch"
+        )

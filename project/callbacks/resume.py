@@ -1,0 +1,108 @@
+"""Changes a checkpoint before a run goes on from it: flags win over it, and batches may have another size."""
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+
+from project.callbacks.best_checkpoint import BestCheckpoint
+from project.run.folder import Run
+
+COUNTS = ("ready", "started", "processed", "completed")
+
+
+class Resume(L.Callback):
+    """Changes what a checkpoint says before it is restored, where a flag or the folder's place wins over it.
+
+    Args:
+        run: That goes on.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.stopped_early = False
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        pl_module.drop_foreign_optimizer_state(checkpoint)
+        self.follow_batch_size(trainer, pl_module, checkpoint)
+        states = checkpoint["callbacks"]
+        for callback in trainer.callbacks:
+            if isinstance(callback, ModelCheckpoint):
+                self.follow_folder(callback, states)
+            elif isinstance(callback, EarlyStopping) and callback.state_key in states:
+                self.follow_patience(callback, states[callback.state_key])
+
+    def follow_folder(self, callback: ModelCheckpoint, states: dict[str, Any]) -> None:
+        """Where the folder was moved or copied, the run still knows its best checkpoint."""
+        if (
+            isinstance(callback, BestCheckpoint) and callback.state_key not in states
+        ):  # of an earlier version
+            earlier = callback.state_key.replace(
+                BestCheckpoint.__qualname__, ModelCheckpoint.__qualname__, 1
+            )
+            states[callback.state_key] = states.pop(earlier, {})
+        state, new = states.get(callback.state_key, {}), str(self.run.checkpoints)
+        if (old := state.get("dirpath")) and callback.dirpath == new:
+            state |= {
+                key: value.replace(old, new)
+                for key, value in state.items()
+                if isinstance(value, str)
+            }
+            state["best_k_models"] = {
+                k.replace(old, new): v for k, v in state["best_k_models"].items()
+            }
+
+    def follow_batch_size(
+        self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        """Count an epoch's batches, and the schedule's steps, in batches of the size of now."""
+        loop = checkpoint["loops"]["fit_loop"]
+        [state] = loop["state_dict"].get("combined_loader") or [{}]
+        if "samples" not in state:
+            return
+        reopen_epoch(loop, state["epoch"])
+        batches = trainer.datamodule.train_batches(trainer.datamodule.batch_size)
+        limit = trainer.limit_train_batches
+        total = min(len(batches), limit) if isinstance(limit, int) else int(len(batches) * limit)
+        left = min(
+            total - state["samples"] // batches.part,
+            batches.batches_of(len(batches.indices) - state["samples"]),
+        )
+        position = total - max(left, 0)
+        current = loop["epoch_loop.batch_progress"]["current"]
+        shift = position - current["ready"]
+        current |= {count: current[count] + shift for count in COUNTS}
+        if state["batch_size"] != batches.part * batches.accumulate and trainer.max_steps == -1:
+            steps = (state["epoch"] * total + position) // batches.accumulate
+            pl_module.skipped_steps = steps - checkpoint["global_step"]
+
+    def follow_patience(self, callback: EarlyStopping, state: dict[str, Any]) -> None:
+        """Find whether early stopping ended the run, and still would with the patience of now."""
+        waited_out = state["wait_count"] >= max(state["patience"], 1)  # Lightning takes 0 for 1
+        others = (
+            callback.stopping_threshold is not None or callback.divergence_threshold is not None
+        )
+        by_other = state["stopped_epoch"] > 0 and not waited_out and others
+        state["patience"] = callback.patience
+        if state["wait_count"] >= max(callback.patience, 1) or by_other:
+            self.stopped_early = True
+        else:
+            state["stopped_epoch"] = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.should_stop |= self.stopped_early
+
+
+def reopen_epoch(loop: dict[str, Any], epoch: int) -> None:
+    """Let a run that ``max_steps`` or ``max_time`` ended in mid-epoch go on in it: Lightning counts it as whole.
+
+    Args:
+        loop: State of Lightning's loop over epochs.
+        epoch: That the loader was in.
+    """
+    ended, progress = loop["epoch_loop.batch_progress"]["is_last_batch"], loop["epoch_progress"]
+    if not ended and progress["current"]["processed"] == epoch + 1:
+        for counts in (progress["current"], progress["total"]):
+            counts["processed"] -= 1

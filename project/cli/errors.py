@@ -1,0 +1,144 @@
+"""How a command ends: the last line on stderr, and the exit status."""
+
+import os
+import re
+import signal
+import sys
+import traceback
+from argparse import ArgumentError
+from typing import Any, NoReturn
+
+import torch
+from lightning.pytorch.utilities import rank_zero_only
+
+from project.callbacks import Interrupted
+from project.cli.messages import one_line
+from project.errors import UserError
+from project.run.distributed import requeue
+
+# Where an exception may come up, and pass through, that means a wrong flag.
+LOGGERS = {"comet_ml", "litlogger", "mlflow", "wandb"}  # the packages of Lightning's loggers
+LIBRARIES = {
+    "jsonargparse",
+    "lightning",
+    "torch",
+    "typeshed_client",
+    "yaml",
+    *LOGGERS,
+    *sys.stdlib_module_names,
+}
+COMMAND_MODULES = {
+    "project.callbacks.run_recorder",
+    "project.cli.main",
+    "project.cli.keys",
+    "project.cli.preflight",
+}
+# What gloo and NCCL say when another process is gone or silent.
+LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
+
+
+class LostProcess(Exception):
+    """Another process of the same run is gone, or did not answer in time."""
+
+
+def check_lost(error: RuntimeError, trainer: Any) -> None:
+    """Say which process was lost, if an error means that, and end those that Lightning has started here.
+
+    Raises:
+        LostProcess: One was.
+    """
+    if trainer.world_size == 1 or not re.search(LOST, str(error)):
+        return
+    children = getattr(trainer.strategy.launcher, "procs", [])
+    ended = [
+        f"rank {rank} {how(code)}"
+        for rank, child in enumerate(children, 1)
+        if (code := child.poll())
+    ]
+    for child in children:
+        child.kill()  # one that hangs would stay
+        child.wait()
+    silent = re.search(r"[Tt]imed? ?out", str(error))
+    reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
+    what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
+    raise LostProcess(f"{what}: what was saved before is whole") from None
+
+
+def how(code: int) -> str:
+    """The end of a process with this return code."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def original(error: BaseException) -> BaseException:
+    """The exception that the parser wrapped in one of its own while it was building an object; others as they are."""
+    while error.__cause__ and modules(error)[-1].startswith("jsonargparse."):
+        error = error.__cause__
+    return error
+
+
+def modules(error: BaseException) -> list[str]:
+    """Names of the modules that an exception came through, the last one raised it."""
+    return [
+        frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+
+
+def is_refused_flag(error: BaseException) -> bool:
+    """Whether a library itself refused what it was given, with no code of a model, dataset or callback in between."""
+    names = [name for name in modules(error) if name not in COMMAND_MODULES]
+    return bool(names) and all(name.split(".")[0] in LIBRARIES - {"__main__"} for name in names)
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the process as an error asks for; one that is not the user's is raised again, and has status 1.
+
+    ===========  ========================================================================
+    exit status  meaning
+    ===========  ========================================================================
+    2            what was typed or a file that was given is wrong, said on one line
+    3            another process of the run is gone, or hangs; what was saved is whole
+    128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM;
+                 of several processes the first has it, the others 0
+    ===========  ========================================================================
+    """
+    if isinstance(error, Interrupted):
+        name = signal.Signals(error.signum).name
+        message = (
+            f"ended by {name}, everything is saved: python -m project fit --run {error.run.folder}"
+        )
+        if error.signum == signal.SIGUSR1 and rank_zero_only.rank == 0:
+            message += requeue()
+        # What started the processes takes a status for a failure, and kills the first, which has
+        # more to end.
+        says = rank_zero_only.rank == 0
+        status = 128 + error.signum if says else 0
+    elif isinstance(error, KeyboardInterrupt):
+        message, status, says = (
+            "interrupted outside of training; what was saved before is there",
+            130,
+            True,
+        )
+    elif isinstance(error, LostProcess):
+        message, status, says = f"error: {error}", 3, True
+    elif isinstance(error, UserError | ArgumentError):
+        if "PROJECT_TRACEBACK" in os.environ:
+            raise error
+        message, status, says = f"error: {one_line(error)}", 2, is_first()
+    else:
+        raise error
+    if says:
+        print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+def is_first() -> bool:
+    """Whether no other process of the run has come here: what is wrong for all is said once."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return rank_zero_only.rank == 0
+    try:
+        return (
+            int(torch.distributed.distributed_c10d._get_default_store().add("project/ended", 1))
+            == 1
+        )
+    except RuntimeError:  # the process that holds the store is gone
+        return True

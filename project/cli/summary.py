@@ -1,0 +1,52 @@
+"""What ends a training, and what is said at the end of a command."""
+
+import lightning as L
+from lightning.pytorch.callbacks import Timer
+
+from project.cli.console import new_console
+from project.errors import UserError
+from project.loggers.wandb import WandB
+from project.run.folder import Run, shown
+
+
+def print_summary(
+    run: Run, trainer: L.Trainer, rows: dict[str, str], then: str | None = None
+) -> None:
+    """A table of what came out, where it is, and what to type next."""
+    if not trainer.is_global_zero:
+        return
+    from rich.table import Table
+
+    rows = {"run": shown(run.folder), **rows, "pictures": shown(run.figures)}
+    for logger in trainer.loggers:
+        if isinstance(logger, WandB):
+            rows["W&B"] = logger.where
+    if then:
+        rows["next"] = f"python -m project {then} --run {shown(run.folder)}"
+    table = Table(show_header=False, title=f"{run.experiment}/{run.id}")
+    for name, value in rows.items():
+        table.add_row(name, value)
+    new_console().print(table)
+
+
+def limit_reached(trainer: L.Trainer, stopped_early: bool) -> str:
+    """Which limit ended a run that is complete, and what to change for it to go on."""
+    if stopped_early:
+        return "EarlyStopping has ended it: raise its patience, or leave it out"
+    if -1 < trainer.max_steps <= trainer.global_step:
+        return "raise --trainer.max_steps"
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+    if any(
+        (remaining := timer.time_remaining()) is not None and remaining <= 0 for timer in timers
+    ):
+        return "raise --trainer.max_time"
+    return "raise --trainer.max_epochs"
+
+
+def refuse_nothing_to_train(trainer: L.Trainer) -> None:
+    """Raise UserError if a limit lets no batch be trained."""
+    for name in ("limit_train_batches", "max_epochs", "max_steps"):
+        if getattr(trainer, name) == 0:
+            raise UserError(
+                f"--trainer.{name} 0 trains nothing: give more, or use validate, which only evaluates"
+            )

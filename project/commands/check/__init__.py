@@ -1,0 +1,42 @@
+"""`python -m project check`: what is wrong with the data or the model, before it costs a week."""
+
+from pathlib import Path
+
+from project.commands.check.card import Card
+from project.commands.check.data import check_data
+from project.commands.check.model import check_model
+from project.data import ImageDataModule
+from project.errors import UserError
+from project.models import ImageClassifier
+
+
+def check(
+    data: ImageDataModule,
+    model: ImageClassifier,
+    epochs: int,
+    precisions: tuple[str, str],
+    picture: Path,
+) -> None:
+    """Print a card of checks on the data, the model and both together.
+
+    The test set is opened, but only to compare its images with the others.
+
+    Args:
+        data: As configured; missing files are downloaded.
+        model: As configured; it is left as it is.
+        epochs: That a run would take, for the expected time; 0 if there is no end.
+        precisions: Of the Trainer: the one that the config says, and the one that `fit` would use
+            on this machine.
+        picture: Where to save a picture of augmented images.
+
+    Raises:
+        UserError: Something is wrong; it is on the card.
+    """
+    card = Card(f"{type(data).__name__} and {type(model).__name__}")
+    check_data(card, data, picture)
+    check_model(card, data, model, epochs, *precisions)
+    card.print()
+    if wrong := card.wrong:
+        raise UserError(
+            f"check found {len(wrong)} problem(s): {', '.join(wrong)}; see the card above"
+        )

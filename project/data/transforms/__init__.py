@@ -1,0 +1,1 @@
+"""What changes a batch of training images, with randomness of its own for each sample."""

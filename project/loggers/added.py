@@ -1,0 +1,48 @@
+"""The loggers that the user adds to metrics.csv and W&B."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from project.loggers.metrics_csv import MetricsCSV
+from project.loggers.wandb import WandB, resolve_mode
+from project.run.folder import Run
+
+
+def all_loggers(
+    given: Logger | Iterable[Logger] | bool | None, run: Run, command: str, wandb: Any
+) -> list[Logger]:
+    """The loggers of a command: those of ``--trainer.logger``, and ours besides.
+
+    The user's come first, because the first one is a model's ``self.logger``. A process has one W&B
+    run, so that ours is left out if the user gives a `WandbLogger`.
+
+    Args:
+        given: The user's loggers; None or True if there are none, False to log nothing at all.
+        run: The run that ours write to.
+        command: Only `fit` and `test` write metrics.csv, and `predict` has nothing to log.
+        wandb: Arguments of `WandB`.
+    """
+    if given is False or command == "predict":
+        return []
+    if isinstance(given, Logger):
+        given = [given]
+    theirs = [] if given is None or isinstance(given, bool) else list(given)
+    ours: list[Logger] = [MetricsCSV(run)] if command in ("fit", "test") else []
+    if not any(isinstance(logger, WandbLogger) for logger in theirs):
+        mode = resolve_mode(wandb.mode)
+        if mode != "disabled":
+            ours.append(WandB(run, **{**wandb, "mode": mode}))
+    return [*theirs, *ours]
+
+
+def absolute_folders(parsed: Any) -> None:
+    """Make the ``save_dir`` of parsed loggers absolute, so that the run can be used from any folder."""
+    for logger in parsed if isinstance(parsed, list) else [parsed]:
+        init_args = logger.get("init_args", {}) if isinstance(logger, Namespace) else {}
+        folder = init_args.get("save_dir")
+        if folder and "://" not in str(folder):  # not an address such as s3://bucket
+            init_args["save_dir"] = os.path.abspath(folder)

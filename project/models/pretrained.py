@@ -1,0 +1,171 @@
+"""Weights to start from: torchvision's published ones, or a file."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from pickle import PickleError
+
+import torch
+from torch import Tensor, nn
+
+from project.errors import UserError
+from project.run.checkpoint_io import describe, read_tensors
+
+log = logging.getLogger(__name__)
+superseded: ContextVar[bool] = ContextVar("superseded", default=False)
+
+
+@contextmanager
+def weights_superseded() -> Iterator[None]:
+    """Build models without reading their ``weights``: a checkpoint that follows has all of them."""
+    token = superseded.set(True)
+    try:
+        yield
+    finally:
+        superseded.reset(token)
+
+
+def is_name(weights: str) -> bool:
+    """Whether ``weights`` names published weights, such as IMAGENET1K_V1, and is no path of a file."""
+    return (
+        re.fullmatch(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]*", weights) is not None
+        and not Path(weights).exists()
+    )
+
+
+def read_weights(weights: str, published: str | None, model: str) -> dict[str, Tensor]:
+    """The state dict that ``weights`` stands for.
+
+    Args:
+        weights: Name in torchvision's enum of ``published`` weights, or path of a state dict or
+            checkpoint.
+        published: torchvision's name of the network; None if it has none like it.
+        model: What to call the network in errors.
+
+    Raises:
+        UserError: There is no such name or file, the file is unsafe or damaged, or the download
+            failed.
+    """
+    if not is_name(weights):
+        return read_tensors(Path(weights))
+    if published is None:
+        raise UserError(
+            f"torchvision publishes no weights for {model}, so there is no --model.weights {weights}: give the path of "
+            "a state dict"
+        )
+    from torchvision.models import get_model_weights
+
+    known = get_model_weights(published)
+    name = weights.rpartition(".")[2]
+    if weights not in (name, f"{known.__name__}.{name}") or name not in known.__members__:
+        names = ", ".join(known.__members__)
+        raise UserError(
+            f"there are no weights {weights} of {published}: give one of {names}, or a path"
+        )
+    options = {
+        "check_hash": True,
+        "map_location": "cpu",
+        "weights_only": True,
+        "progress": sys.stderr.isatty(),
+    }
+    try:
+        return known[name].get_state_dict(**options)
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        PickleError,
+    ) as error:  # a wrong hash is a RuntimeError
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / known[name].url.rpartition("/")[2]
+        if cached.exists():
+            raise UserError(
+                f"{cached} is damaged ({describe(error)}): delete it, to download it again"
+            ) from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
+            "of the file"
+        ) from None
+
+
+def load_weights(
+    model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str, ...], source: str
+) -> None:
+    """Copy ``state`` into ``model``; heads for another number of classes stay as they are, which is said.
+
+    The kernels of a first convolution with other input channels are averaged over them, and scaled
+    so that an image with the same values in each channel gives the same response.
+
+    Args:
+        model: With a state dict like ``state``.
+        state: Tensors by name.
+        heads: Names of the parts that may differ in shape.
+        source: Where ``state`` comes from.
+
+    Raises:
+        UserError: ``state`` is of another architecture, or not finite; names the first tensor that
+            is.
+    """
+    first = next(
+        (f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), None
+    )
+    fitted, new, notes = {}, set(), []
+    for name, need in model.state_dict().items():
+        old, head = (
+            state.get(name),
+            next((head for head in heads if name.startswith(f"{head}.")), None),
+        )
+        if old is not None and old.shape == need.shape:
+            fitted[name] = old
+        elif old is not None and name == first and differ_in_channels(old, need):
+            fitted[name] = adapt_channels(old, need.shape[1])
+            notes.append(f"{name} averaged from {old.shape[1]} to {need.shape[1]} input channels")
+        elif head and (old is None or old.shape[1:] == need.shape[1:]):
+            fitted[name] = need
+            new.add(head)
+        elif old is None and name.endswith("num_batches_tracked"):  # older files lack it
+            fitted[name] = need
+        else:
+            raise foreign(
+                model,
+                source,
+                name,
+                "absent" if old is None else tuple(old.shape),
+                tuple(need.shape),
+            )
+    for name, old in state.items():
+        if name not in fitted and not name.startswith(tuple(f"{head}." for head in heads)):
+            raise foreign(model, source, name, tuple(old.shape), "absent")
+    for name, tensor in fitted.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
+    model.load_state_dict(fitted)
+    if new:
+        notes.append(f"the trunk is kept, new for these classes: {', '.join(sorted(new))}")
+    for note in notes:
+        log.info(f"weights {source}: {note}")
+
+
+def foreign(model: nn.Module, source: str, name: str, old: object, need: object) -> UserError:
+    """The error that names the first tensor of another architecture."""
+    return UserError(
+        f"the weights {source} are of another architecture: {name} is {old} in them and {need} in this "
+        f"{type(model).__name__}"
+    )
+
+
+def differ_in_channels(old: Tensor, need: Tensor) -> bool:
+    """Whether two kernels (C_out, C_in, h, w) are alike but for their input channels."""
+    return (
+        old.ndim == need.ndim == 4
+        and old.shape[:1] + old.shape[2:] == need.shape[:1] + need.shape[2:]
+    )
+
+
+def adapt_channels(kernels: Tensor, channels: int) -> Tensor:
+    """Kernels (C_out, C_in, h, w) for images with other ``channels``: their mean over C_in, with the same sum."""
+    return kernels.mean(1, keepdim=True).repeat(1, channels, 1, 1) * (kernels.shape[1] / channels)

@@ -1,0 +1,101 @@
+"""The optimiser and the groups of parameters that it is given."""
+
+import traceback
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from project.errors import UserError
+
+
+def decayed(parameter: nn.Parameter) -> bool:
+    """Whether L1 and weight decay apply: to weight matrices and kernels, not to biases and norms (1-D)."""
+    return parameter.ndim >= 2
+
+
+def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    """Two parameter groups: those that the optimiser's ``weight_decay`` applies to, and those it skips."""
+    trainable = [p for p in parameters if p.requires_grad]
+    return [
+        {"params": [p for p in trainable if decayed(p)]},
+        {"params": [p for p in trainable if not decayed(p)], "weight_decay": 0.0},
+    ]
+
+
+def make_optimizer(
+    construct: Callable[[Iterable], torch.optim.Optimizer], parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """An optimiser of the trainable ``parameters``, in groups of which one is not decayed if it takes groups.
+
+    Raises:
+        UserError: One of torch.optim refuses its arguments, or these parameters: Muon takes
+            matrices alone.
+    """
+    try:
+        optimizer = construct(weight_decay_groups(parameters))
+    except (ValueError, TypeError, RuntimeError) as error:
+        try:  # L-BFGS takes no groups; it has no weight decay either
+            optimizer = construct(p for p in parameters if p.requires_grad)
+        except (ValueError, TypeError, RuntimeError):
+            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]
+            refused = type(frames[-1].f_locals.get("self"))
+            names = {
+                frame.f_globals["__name__"].partition(".")[0]
+                for frame in frames
+                if not is_ours(frame)
+            }
+            if not names <= {"torch", "jsonargparse"} or not f"{refused.__module__}.".startswith(
+                "torch.optim."
+            ):
+                raise error from None  # out of code of the user's own
+            advice = "give it other arguments, or another optimizer"
+            raise UserError(
+                f"--optimizer {refused.__name__} cannot be used so: {error}; {advice}"
+            ) from None
+    if isinstance(optimizer, torch.optim.SparseAdam):
+        raise UserError(
+            "--optimizer SparseAdam is for sparse gradients, which no network here has: use Adam"
+        )
+    return optimizer
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is of this file."""
+    return frame.f_globals["__name__"] == __name__
+
+
+def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
+    """Update all parameters of SGD and Adam(W) in one kernel, a fifth of a small model's step, unless told otherwise.
+
+    PyTorch has the kernels and does not choose them by itself; ``fused: false`` or ``foreach:
+    true`` chooses otherwise.
+    """
+    if isinstance(optimizer, torch.optim.SGD | torch.optim.Adam):
+        for group in optimizer.param_groups:
+            where = {p.device.type for p in group["params"] if p.is_floating_point()}
+            if (
+                where <= {"cpu", "cuda"}
+                and group["fused"] is None
+                and not (group["foreach"] or group["differentiable"])
+            ):
+                group["fused"] = True
+
+
+class Uncopied:
+    """A function that copies of its owner share.
+
+    What jsonargparse gives for a callable holds the parser, and through it the Trainer and its
+    processes, none of which can be copied; weight averaging copies the whole module.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __deepcopy__(self, memo: dict) -> "Uncopied":
+        return self

@@ -1,0 +1,34 @@
+"""Figures, as pure functions of numbers and images."""
+
+from project.plots.figure import BLUE, GREY, ORANGE, PALE_BLUE, PALE_ORANGE, new_figure, save
+from project.plots.images import (
+    evenly_spaced,
+    feature_maps,
+    filters,
+    image_grid,
+    show,
+    tiled,
+    top5_grid,
+)
+from project.plots.metrics import by_epoch, confusion_matrix, histories, history
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "ORANGE",
+    "PALE_BLUE",
+    "PALE_ORANGE",
+    "by_epoch",
+    "confusion_matrix",
+    "evenly_spaced",
+    "feature_maps",
+    "filters",
+    "histories",
+    "history",
+    "image_grid",
+    "new_figure",
+    "save",
+    "show",
+    "tiled",
+    "top5_grid",
+]

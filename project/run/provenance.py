@@ -1,0 +1,107 @@
+"""What a run depends on besides its config, and what came of it: environment.json and tests.jsonl."""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from project.errors import writing
+from project.run.folder import Run, now, write_atomically
+
+
+def describe_environment(seed: int) -> dict[str, Any]:
+    """What a run depends on besides its config."""
+    import torch
+
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "time": now(),
+        "command": shlex.join(sys.orig_argv),
+        "seed": seed,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "device": cuda or [f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"],
+        "python": platform.python_version(),
+        "git": git_state(),
+        "packages": dict(sorted((d.name, d.version) for d in distributions())),
+    }
+
+
+def git_state() -> dict[str, str] | None:
+    """Commit and uncommitted changes of this code; None outside a git checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout
+
+    try:
+        return {
+            "commit": git("rev-parse", "HEAD").strip(),
+            "status": git("status", "--porcelain"),
+            "diff": git("diff", "HEAD"),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str, Any]:
+    """Write environment.json; a run that goes on keeps the earlier entries under ``before``.
+
+    Args:
+        run: Whose it is.
+        seed: It trains with.
+        adapted: What differs from its config on this machine.
+    """
+    before = (
+        json.loads(run.environment.read_text(encoding="utf-8"))
+        if run.environment.exists()
+        else None
+    )
+    history = [*before.pop("before"), before] if before else []
+    environment = {**describe_environment(seed), "adapted": adapted, "before": history}
+    write_atomically(run.environment, json.dumps(environment, indent=2))
+    return environment
+
+
+def record_outcome(run: Run, steps: int, best: dict[str, Any]) -> None:
+    """Note in environment.json how many steps were trained, and the step and validation metrics of best.ckpt."""
+    environment = json.loads(run.environment.read_text(encoding="utf-8"))
+    write_atomically(
+        run.environment, json.dumps({**environment, "steps": steps, "best": best}, indent=2)
+    )
+
+
+def record_test(
+    run: Run, checkpoint: Path, step: int, complete: bool, result: dict[str, float]
+) -> int:
+    """Append one look at the test set to tests.jsonl, and count them.
+
+    Args:
+        run: The run.
+        checkpoint: That was tested.
+        step: It was saved at.
+        complete: Whether all of the test set was looked at.
+        result: Metrics.
+    """
+    known = {
+        "time": now(),
+        "checkpoint": str(checkpoint),
+        "step": step,
+        "split": "test",
+        "complete": complete,
+    }
+    line = {**known, **result, "commit": (git_state() or {}).get("commit")}
+    text = run.tests.read_text(encoding="utf-8") if run.tests.exists() else ""
+    with (
+        writing(run.tests),
+        run.tests.open("a", encoding="utf-8") as file,
+    ):  # a line may have been cut off by a full disk
+        file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(line) + "\n")
+    return len(text.splitlines()) + 1
