@@ -41,17 +41,17 @@ def test_convolutions_begin_as_the_identity() -> None:
 
 
 def test_views_are_averaged() -> None:
-    model = Airbench(flip_average=True, translate_average=True, **SHAPE).eval()
+    model = Airbench(flip_tta=True, translate_tta=True, **SHAPE).eval()
     x = torch.randn(3, 3, 32, 32)
     padded = F.pad(x, [1, 1, 1, 1], mode="reflect")
     views = [(x, 0.5), (padded[..., :-2, :-2], 0.25), (padded[..., 2:, 2:], 0.25)]
     expected = sum(weight * (model(view) + model(view.flip(3))) / 2 for view, weight in views)
-    assert torch.allclose(model.judged(x), expected, atol=1e-6)
+    assert torch.allclose(model.eval_outputs(x), expected, atol=1e-6)
 
 
 def test_biases_have_their_own_rate() -> None:
     model = Airbench(optimizer=lambda p: torch.optim.SGD(p, lr=0.5, weight_decay=0.01), **SHAPE)
-    weights, biases = model.build_optimizer().param_groups
+    weights, biases = model.configure_optimizers()["optimizer"].param_groups
     assert (weights["lr"], weights["weight_decay"]) == (0.5, 0.01)
     assert (biases["lr"], biases["weight_decay"]) == (32.0, 0.01 / 64)
     assert any(p is model.whiten.bias for p in weights["params"])  # it belongs to no norm

@@ -63,7 +63,7 @@ MLP_ON_MNIST = [
         (["fit", "--trainer.val_check_interval=1000"], "must be less than or equal to the number"),
         (["fit", "--model.activation=gelu"], "expected one of 'relu', 'tanh', 'sigmoid'"),
         (["fit", "--model.dropout=2"], "dropout is 2.0, but it is a probability"),
-        (["fit", "--model.label_smoothing=1.5"], "label_smoothing"),
+        (["fit", "--objective.label_smoothing=1.5"], "label_smoothing"),
         (["fit", "--model.hidden=[0]"], "positive"),
         (["fit", "--model.channels_last=true"], "which has no convolution"),
         (

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from project.cli.main import main
 from project.data import CIFAR10, MNIST, Digits
-from project.models import ImageClassifier
+from project.models import Architecture
 from tests.conftest import DATA
 
 Checked = Callable[..., tuple[dict[str, str], str]]
 
 
-class Leaky(ImageClassifier):
+class Leaky(Architecture):
     """Normalises over the batch in evaluation too, and has a layer that does nothing."""
 
     def __init__(self, **kwargs) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 import project
 from project.cli.main import main
 from project.commands.describe import layers
-from project.models import ImageClassifier, LeNet
+from project.models import Architecture, LeNet
 from tests.test_networks import IMAGENET, PUBLISHED
 
 CONFIGS = sorted((Path(project.__file__).parent.parent / "configs").glob("*.yaml"))
@@ -48,7 +48,7 @@ def test_multiply_adds_of_each_layer_by_hand(name: str) -> None:
 
 
 def test_networks_with_odd_parts_are_described() -> None:
-    class Rows(ImageClassifier):
+    class Rows(Architecture):
         def __init__(self, **kwargs: object) -> None:
             super().__init__(**kwargs)
             self.rows = nn.LSTM(self.input_shape[2], 16, batch_first=True)

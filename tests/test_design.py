@@ -9,7 +9,7 @@ import pytest
 
 import project
 from project.cli.arguments import DEFAULT_CLASSES
-from project.models import ImageClassifier
+from project.models import Architecture
 
 PACKAGE = Path(project.__file__).parent
 ROOT = PACKAGE.parent
@@ -82,7 +82,7 @@ def test_heavy_imports_happen_where_they_are_used() -> None:
 def test_defaults_are_those_of_the_signature() -> None:
     import inspect
 
-    parameters = inspect.signature(ImageClassifier).parameters
+    parameters = inspect.signature(Architecture).parameters
     assert parameters["optimizer"].default.__name__ == DEFAULT_CLASSES["optimizer"]
     assert type(parameters["lr_schedule"].default).__name__ == DEFAULT_CLASSES["lr_schedule"]
 

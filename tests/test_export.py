@@ -18,7 +18,7 @@ from torch import Tensor
 from project.cli.main import main
 from project.commands.export import Classifier
 from project.data import CIFAR10, MNIST, Digits, ImageDataModule
-from project.models import MLP, ImageClassifier, LeNet, ResNet
+from project.models import MLP, Architecture, LeNet, ResNet
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
@@ -58,11 +58,11 @@ def compute(path: Path, x: Tensor, sizes: list[int]) -> Tensor:
 
 
 def truth(
-    kind: type[ImageClassifier],
+    kind: type[Architecture],
     data: type[ImageDataModule],
     run: Run,
     x: Tensor,
-    flip_average: bool = False,
+    flip_tta: bool = False,
 ) -> Tensor:
     """Probabilities by the checkpoint, without the config and our normalisation."""
     model = kind.load_from_checkpoint(run.checkpoint("best"), weights_only=True).eval()
@@ -70,7 +70,7 @@ def truth(
         :, None, None
     ]
     with torch.no_grad():
-        logits = (model(images) + model(images.flip(-1))) / 2 if flip_average else model(images)
+        logits = (model(images) + model(images.flip(-1))) / 2 if flip_tta else model(images)
     return logits.exp() / logits.exp().sum(1, keepdim=True)
 
 
@@ -106,11 +106,11 @@ def test_lenet(
         "--model=LeNet",
         "--data=MNIST",
         f"--data.root={mnist_root}",
-        "--model.flip_average=true",
+        "--model.flip_tta=true",
     )
     export = ["export", "--run", str(run.folder), "--format", name]
     x = MNIST(root=str(mnist_root)).load(train=False).x[:100]
-    expected = truth(LeNet, MNIST, run, x, flip_average=True)
+    expected = truth(LeNet, MNIST, run, x, flip_tta=True)
     main(export)
     check_computes(
         run.folder / "export" / FORMATS[name], x, expected, [1] * 100, [7] * 14 + [2], [64, 36]

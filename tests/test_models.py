@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from project.models import MLP, ImageClassifier, LeNet
-from project.models.objectives import l1_norm, mse
+from project.models import MLP, Architecture, LeNet
+from project.models.objectives.classification import mse
+from project.optim import l1_norm
 
 SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
 
@@ -24,7 +25,7 @@ SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
         (MLP(hidden=(), **SHAPE), 7_850),
     ],
 )
-def test_parameter_counts(model: ImageClassifier, count: int) -> None:
+def test_parameter_counts(model: Architecture, count: int) -> None:
     assert sum(p.numel() for p in model.parameters()) == count
 
 
@@ -34,7 +35,7 @@ def test_parameter_counts(model: ImageClassifier, count: int) -> None:
     "options", [{}, {"batch_norm": True, "dropout": 0.5, "activation": "sigmoid"}]
 )
 def test_logits_and_gradients(
-    kind: type[ImageClassifier], shape: tuple[int, int, int], options: dict
+    kind: type[Architecture], shape: tuple[int, int, int], options: dict
 ) -> None:
     torch.manual_seed(0)
     model = kind(num_classes=7, input_shape=shape, **options)
@@ -90,7 +91,7 @@ def test_training_loss_has_label_smoothing_and_l1() -> None:
 )
 def test_any_optimizer_is_configured(name: str) -> None:
     model = MLP(optimizer=getattr(torch.optim, name), **SHAPE)
-    optimizer = model.build_optimizer()
+    optimizer = model.configure_optimizers()["optimizer"]
     assert sum(p.numel() for g in optimizer.param_groups for p in g["params"]) == sum(
         p.numel() for p in model.parameters()
     )
@@ -100,7 +101,7 @@ def test_weight_decay_skips_biases_and_norms() -> None:
     model = LeNet(
         batch_norm=True, optimizer=lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5), **SHAPE
     )
-    decayed, others = model.build_optimizer().param_groups
+    decayed, others = model.configure_optimizers()["optimizer"].param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
     names = {id(p): name for name, p in model.named_parameters()}
     assert {names[id(p)] for p in decayed["params"]} == {

@@ -17,14 +17,14 @@ import project
 from project.callbacks.filter_plots import feature_maps, first_filters
 from project.cli.machine import why_not_compiled
 from project.cli.main import CLI
-from project.models import MLP, VGG, AlexNet, GoogLeNet, ImageClassifier, ResNet
+from project.models import MLP, VGG, AlexNet, Architecture, GoogLeNet, ResNet
 from project.plots import tiled
 from tests.conftest import DATA
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
 
 # Ours, torchvision's name, options of torchvision's, and the published number of parameters.
-PUBLISHED: dict[str, tuple[Callable[..., ImageClassifier], str, dict, int]] = {
+PUBLISHED: dict[str, tuple[Callable[..., Architecture], str, dict, int]] = {
     "AlexNet": (AlexNet, "alexnet", {}, 61_100_840),
     "VGG11": (lambda **k: VGG(depth=11, **k), "vgg11", {}, 132_863_336),
     "VGG13": (lambda **k: VGG(depth=13, **k), "vgg13", {}, 133_047_848),
@@ -51,7 +51,7 @@ PUBLISHED: dict[str, tuple[Callable[..., ImageClassifier], str, dict, int]] = {
 }
 
 
-def pair(name: str) -> tuple[ImageClassifier, nn.Module]:
+def pair(name: str) -> tuple[Architecture, nn.Module]:
     """Our network with the weights of torchvision's, which are random, and torchvision's."""
     torch.manual_seed(0)
     ours, theirs, options, _ = PUBLISHED[name]
@@ -128,7 +128,7 @@ def relative(a: Tensor | None, b: Tensor | None) -> float:
     return float((a - b).detach().norm() / b.detach().norm().clamp(min=1e-12))
 
 
-SMALL: dict[str, Callable[..., ImageClassifier]] = {
+SMALL: dict[str, Callable[..., Architecture]] = {
     "AlexNet": lambda **k: AlexNet(stem="small", **k),
     "AlexNet-bn": lambda **k: AlexNet(stem="small", batch_norm=True, **k),
     "VGG11": lambda **k: VGG(stem="small", depth=11, **k),
@@ -207,7 +207,7 @@ def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
         (GoogLeNet, "imagenet", 15),
     ],
 )
-def test_smallest_image(kind: type[ImageClassifier], stem: str, minimum: int) -> None:
+def test_smallest_image(kind: type[Architecture], stem: str, minimum: int) -> None:
     model = kind(stem=stem, num_classes=3, input_shape=(3, minimum, minimum))
     x = torch.randn(2, 3, minimum, minimum)
     model.loss(x, torch.tensor([0, 1]))
@@ -231,7 +231,7 @@ def test_synchronised_batch_norm_reaches_every_layer() -> None:
 @pytest.mark.parametrize("pool", ["max", "avg"])
 @pytest.mark.parametrize("kind", [AlexNet, VGG, GoogLeNet, ResNet])
 def test_activation_and_pool_are_what_is_named(
-    kind: type[ImageClassifier], pool: str, activation: str
+    kind: type[Architecture], pool: str, activation: str
 ) -> None:
     with torch.device("meta"):
         model = kind(activation=activation, pool=pool, **IMAGENET)

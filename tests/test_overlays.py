@@ -88,15 +88,15 @@ def test_averaged_weights_are_tested_and_gone_on_with(fit: Callable) -> None:
     assert validated.result["val/loss"] == pytest.approx(whole.result["val/loss"], abs=1e-6)
 
 
-def test_flip_average_is_the_mean_of_both_logits(fit: Callable) -> None:
-    cli = fit("--model=MLP", "--data=Digits", "--model.flip_average=true", "--trainer.max_epochs=1")
+def test_flip_tta_is_the_mean_of_both_logits(fit: Callable) -> None:
+    cli = fit("--model=MLP", "--data=Digits", "--model.flip_tta=true", "--trainer.max_epochs=1")
     x = torch.rand(5, 1, 8, 8)
     model = cli.model.eval()
     with torch.no_grad():
         expected = (
             torch.stack([model(image[None])[0] + model(image.flip(2)[None])[0] for image in x]) / 2
         )
-        assert torch.allclose(model.judged(x), expected, atol=1e-5)
+        assert torch.allclose(model.eval_outputs(x), expected, atol=1e-5)
         assert torch.allclose(
             model.predict_step((x, torch.arange(5)), 0), expected.softmax(1), atol=1e-5
         )

@@ -10,7 +10,7 @@ TARGETS = """
 import torch
 from torch.utils.data import DataLoader
 from project.data import Digits
-from project.data.sampling import TensorImages
+from project.data.sampler import TensorImages
 from project.models import MLP
 
 class MultiHot(Digits):

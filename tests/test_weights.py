@@ -139,14 +139,14 @@ def test_a_run_needs_its_published_weights_only_once(
     assert cli.settings.model.init_args.weights == "DEFAULT"
 
 
-def test_frozen_trunk_keeps_weights_and_statistics(
+def test_frozen_backbone_keeps_weights_and_statistics(
     fit: Fit, resnet18: nn.Module, mnist_root: Path
 ) -> None:
     arguments = [
         *RESNET_ON_MNIST,
         f"--data.root={mnist_root}",
         "--model.weights=DEFAULT",
-        "--model.freeze=trunk",
+        "--model.freeze_backbone=true",
     ]
     model = fit(*arguments).model
     before = ResNet(weights="DEFAULT", num_classes=10, input_shape=(1, 28, 28)).state_dict()
@@ -154,19 +154,19 @@ def test_frozen_trunk_keeps_weights_and_statistics(
         name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
     }
     assert changed == {"fc.weight", "fc.bias"}
-    assert [g["params"] for g in model.build_optimizer().param_groups] == [
+    assert [g["params"] for g in model.configure_optimizers()["optimizer"].param_groups] == [
         [model.fc.weight],
         [model.fc.bias],
     ]
 
 
-def test_a_trunk_is_unfrozen_in_a_run_that_goes_on(
+def test_a_backbone_is_unfrozen_in_a_run_that_goes_on(
     fit: Fit, mnist_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli = fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.freeze=trunk")
+    cli = fit(*RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.freeze_backbone=true")
     run, before = str(cli.run.folder), cli.model.conv1.weight.clone()
-    main(["fit", "--run", run, "--model.freeze=none", "--trainer.max_epochs=2", *QUIET])
-    assert "starts afresh: --model.freeze has changed" in capsys.readouterr().err
+    main(["fit", "--run", run, "--model.freeze_backbone=false", "--trainer.max_epochs=2", *QUIET])
+    assert "starts afresh: --model.freeze_backbone has changed" in capsys.readouterr().err
     last = torch.load(cli.run.checkpoint("last"), weights_only=True)
     assert not torch.equal(last["state_dict"]["conv1.weight"], before)
 
@@ -179,14 +179,14 @@ def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
             self.token = nn.Parameter(torch.zeros(3))
             self.initialize()
 
-    model = Patched(freeze="trunk", num_classes=10, input_shape=(1, 28, 28))
+    model = Patched(freeze_backbone=True, num_classes=10, input_shape=(1, 28, 28))
     assert {name for name, p in model.named_parameters() if p.requires_grad} == {
         "head.weight",
         "head.bias",
     }
     with pytest.raises(ValueError, match="no layer named nothing"):
         type("Headless", (LeNet,), {"head_names": ("nothing",)})(
-            freeze="trunk", num_classes=10, input_shape=(1, 28, 28)
+            freeze_backbone=True, num_classes=10, input_shape=(1, 28, 28)
         )
 
 
@@ -199,8 +199,10 @@ def test_finetuning_that_cannot_work_is_refused(fails: Fails, mnist_root: Path) 
         "--trainer.max_epochs=1",
         *QUIET,
     ]
-    said = fails(*arguments, "--trainer.callbacks+=BackboneFinetuning", "--model.freeze=trunk")
-    assert "BackboneFinetuning unfreezes what --model.freeze trunk freezes" in said
+    said = fails(
+        *arguments, "--trainer.callbacks+=BackboneFinetuning", "--model.freeze_backbone=true"
+    )
+    assert "BackboneFinetuning unfreezes what --model.freeze_backbone true freezes" in said
 
 
 def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
@@ -209,7 +211,7 @@ def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
 
 
 def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
-    """The trunk is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
+    """The backbone is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
     callback = [
         "--trainer.callbacks+=BackboneFinetuning",
         "--trainer.callbacks.unfreeze_backbone_at_epoch=1",

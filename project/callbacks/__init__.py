@@ -1,31 +1,37 @@
-"""Observers, which look at training and never change it, and what changes weights over time."""
+"""Callbacks: they save a run and record it, draw figures, or change weights over time."""
 
 from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
-from project.callbacks.filter_plots import Learned
+from project.callbacks.evaluation_plots import EvaluationPlots
+from project.callbacks.filter_plots import FilterPlots
 from project.callbacks.last_checkpoint import Interrupted, LastCheckpoint
 from project.callbacks.lookahead import Lookahead
-from project.callbacks.plots import Figures
-from project.callbacks.prediction_writer import Predictions
+from project.callbacks.multi_label_plots import MultiLabelPlots
+from project.callbacks.prediction_writer import PredictionWriter
 from project.callbacks.progress import ProgressBar
+from project.callbacks.regression_plots import RegressionPlots
 from project.callbacks.resume import Resume
 from project.callbacks.run_recorder import Ledger, Record, Start
+from project.callbacks.step_seeds import StepSeeds
 from project.run.speedups import NoProfiler, skip_empty_hooks
 
 __all__ = [
     "BestCheckpoint",
-    "Figures",
+    "EvaluationPlots",
+    "FilterPlots",
     "Interrupted",
     "LastCheckpoint",
-    "Learned",
     "Ledger",
     "Lookahead",
+    "MultiLabelPlots",
     "NoProfiler",
-    "Predictions",
+    "PredictionWriter",
     "ProgressBar",
     "Record",
+    "RegressionPlots",
     "Resume",
     "Start",
+    "StepSeeds",
     "attach_others",
     "check_callbacks",
     "refuse_xla_profiler",

@@ -22,8 +22,8 @@ class BestCheckpoint(ModelCheckpoint):
     them, or a copy where no link can be.
 
     Args:
-        monitor: Metric by which the best is chosen.
-        mode: Whether the least or the greatest value is the best.
+        monitor: Metric by which the best is chosen; None for the objective's.
+        mode: Whether the least or the greatest value is the best; None for what the objective says.
         save_top_k: How many of the best checkpoints are kept; -1 for all.
         filename: Of the checkpoints without their suffix, such as ``{epoch}-{step}``.
         **kwargs: The other arguments of ModelCheckpoint.
@@ -31,19 +31,15 @@ class BestCheckpoint(ModelCheckpoint):
 
     def __init__(
         self,
-        monitor: str | None = "val/acc",
-        mode: Literal["min", "max"] = "max",
+        monitor: str | None = None,
+        mode: Literal["min", "max"] | None = None,
         save_top_k: int = 1,
         filename: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            monitor=monitor, mode=mode, save_top_k=save_top_k, filename=filename, **kwargs
+            monitor=monitor, mode=mode or "min", save_top_k=save_top_k, filename=filename, **kwargs
         )
-        if monitor is None:
-            raise UserError(
-                "--model_checkpoint.monitor null leaves no best checkpoint: give a metric"
-            )
         triggers = (self._every_n_epochs, self._every_n_train_steps, self._train_time_interval)
         if save_top_k == 0 or not any(triggers):
             raise UserError(
@@ -59,6 +55,11 @@ class BestCheckpoint(ModelCheckpoint):
                 "--model_checkpoint.save_on_exception would overwrite the best checkpoint: leave it out"
             )
         refuse_save_last(self)
+
+    @property
+    def state_key(self) -> str:
+        """The callback's name in checkpoints, which does not depend on its arguments."""
+        return "BestCheckpoint"
 
     dirpath: str | None
     filename: str | None

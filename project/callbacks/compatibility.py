@@ -11,7 +11,7 @@ from lightning.pytorch import callbacks as lightning_callbacks
 
 from project.callbacks.best_checkpoint import BestCheckpoint
 from project.errors import UserError
-from project.models import ImageClassifier
+from project.models.architecture import Architecture
 
 REFUSED: dict[type[L.Callback], str] = {
     lightning_callbacks.StochasticWeightAveraging: (
@@ -37,7 +37,7 @@ BASES = (
 )
 
 
-def check_callbacks(callbacks: Sequence[L.Callback], model: ImageClassifier) -> None:
+def check_callbacks(callbacks: Sequence[L.Callback], model: L.LightningModule) -> None:
     """Refuse callbacks that would do something else than their user expects.
 
     Raises:
@@ -56,7 +56,9 @@ def check_callbacks(callbacks: Sequence[L.Callback], model: ImageClassifier) -> 
         for kind, reason in REFUSED.items():
             if isinstance(callback, kind):
                 raise UserError(f"{name} {reason}")
-        monitor, known = getattr(callback, "monitor", None), model.metric_names
+        monitor, known = getattr(callback, "monitor", None), getattr(model, "metric_names", None)
+        if known is None:  # a module may log what it likes
+            continue
         if isinstance(callback, lightning_callbacks.ModelCheckpoint):
             known = [*known, "epoch", "step"]  # which Lightning adds
         if monitor and monitor not in known and not logs_more(model, callbacks):
@@ -65,14 +67,14 @@ def check_callbacks(callbacks: Sequence[L.Callback], model: ImageClassifier) -> 
             )
 
 
-def logs_more(model: ImageClassifier, callbacks: Sequence[L.Callback]) -> bool:
+def logs_more(model: L.LightningModule, callbacks: Sequence[L.Callback]) -> bool:
     """Whether a network or callback of the user's own may log metrics of any name."""
     if not all(
         type(part).__module__.startswith(("lightning.", "project.")) for part in (model, *callbacks)
     ):
         return True
     own = takewhile(
-        lambda kind: kind is not ImageClassifier, type(model).__mro__
+        lambda kind: kind is not Architecture, type(model).__mro__
     )  # it may be a file in project/models
     functions = [
         inspect.unwrap(f) for kind in own for f in vars(kind).values() if inspect.isfunction(f)

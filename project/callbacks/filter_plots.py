@@ -1,4 +1,4 @@
-"""Pictures of what a network has learned."""
+"""Figures of what a network has learned."""
 
 import math
 from typing import Any
@@ -8,48 +8,41 @@ import torch
 from torch import Tensor, nn
 
 from project import plots
-from project.callbacks.plots import Pictures
-from project.models import ImageClassifier
+from project.callbacks.plots import Plots, to_image
 
 
-class Learned(Pictures):
-    """Draws, when `validate` ends, the first layer's filters, and the feature maps of the first validation image."""
+class FilterPlots(Plots):
+    """Draws the first layer's filters and an image's feature maps when `validate` ends."""
 
-    def on_validation_batch_end(
-        self,
-        trainer: L.Trainer,
-        pl_module: L.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        *_: Any,
-    ) -> None:
-        if trainer.state.fn == "validate" and batch_idx == 0:
-            self.image = batch[0][:1]
+    on_fit_end = L.Callback.on_fit_end  # the history is drawn by others
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.state.fn != "validate" or not trainer.is_global_zero:
+    def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.sample: Tensor | None = None
+
+    def add(self, trainer: L.Trainer, outputs: Any, x: Tensor, y: Tensor) -> None:
+        self.sample = x[:1] if self.sample is None else self.sample
+
+    def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
+        model: Any = trainer.lightning_module
+        if split != "val" or not trainer.is_global_zero or self.sample is None:
             return
-        name = f"{self.run.experiment}/{self.run.id}"
-        if (filters := first_filters(pl_module)) is not None:
-            self.save(
-                trainer,
-                plots.filters(filters.cpu(), f"{name}: filters of the first layer"),
-                "filters",
-            )
-        if maps := feature_maps(pl_module, self.image):
-            picture = trainer.datamodule.displayable(self.image)[0].cpu()
-            self.save(
-                trainer,
-                plots.feature_maps(picture, maps, f"{name}: feature maps of an image"),
-                "feature_maps",
-            )
+        if (filters := first_filters(model)) is not None:
+            figure = plots.filters(filters.cpu(), f"{self.title}: filters of the first layer")
+            self.save(trainer, figure, "filters")
+        image = to_image(trainer, self.sample)
+        maps = feature_maps(model, self.sample) if image is not None else {}
+        if image is not None and maps:
+            title = f"{self.title}: feature maps of an image"
+            self.save(trainer, plots.feature_maps(image[0], maps, title), "feature_maps")
 
 
-def first_filters(model: ImageClassifier) -> Tensor | None:
-    """Weights (N, C, h, w) of the first layer if it sees the image: kernels, or one image a neuron; None if not."""
+def first_filters(model: Any) -> Tensor | None:
+    """Weights (N, C, h, w) of the first layer if it sees an image, else None.
+
+    They are kernels, or one image for each neuron.
+    """
     layer = next((m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)), None)
-    if layer is None:
+    if layer is None or len(model.input_shape) != 3:
         return None
     weight = layer.weight.detach().float()
     if weight.ndim == 2 and weight.shape[1] == math.prod(model.input_shape):
@@ -57,18 +50,16 @@ def first_filters(model: ImageClassifier) -> Tensor | None:
     return weight if weight.ndim == 4 and weight.shape[1] == model.input_shape[0] else None
 
 
-def feature_maps(model: ImageClassifier, image: Tensor) -> dict[str, Tensor]:
-    """What the last layer at each resolution makes of an image (1, C, H, W): maps (C', H', W') by the layer's name."""
+def feature_maps(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Maps (C', H', W') of an image (1, C, H, W) by the name of the last layer at each resolution."""
     last: dict[tuple[int, ...], tuple[str, Tensor]] = {}
 
     def note(name: str, output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] > 1:
             size = tuple(output.shape[2:])
             last.pop(size, None)  # so that the order is that of the layers
-            last[size] = (
-                name,
-                output[0].float().cpu().clone(),
-            )  # a non-linearity may overwrite it in place
+            # A later non-linearity may overwrite the output in place.
+            last[size] = (name, output[0].float().cpu().clone())
 
     hooks = [
         layer.register_forward_hook(lambda _layer, _x, output, name=name: note(name, output))

@@ -1,5 +1,6 @@
-"""Pictures of a run's history and predictions."""
+"""Figures of a run's history and of what a network predicts for a split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,43 +11,84 @@ from torch import Tensor
 
 from project import plots
 from project.loggers.metrics_csv import MetricsCSV
-from project.loggers.wandb import WandB
-from project.run.folder import Run
+from project.run.checkpoint_io import loaded_step
+from project.run.folder import Run, run_of
+
+SPLITS = {"validate": ("val", "validation"), "test": ("test", "test")}
 
 
-class Pictures(L.Callback):
-    """Base of what draws: pictures go to the run's folder and to the loggers that take pictures.
+class Plots(L.Callback):
+    """Base of callbacks that draw; figures go to the run's folder and to loggers that take them.
 
-    Args:
-        run: Where they go.
+    A subclass may look at each batch of `validate` and `test` in `add`, and draw in `draw`. With a
+    Trainer that was made without the command line there is no run, and nothing is drawn.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    run: Run | None = None
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        self.run = run_of(trainer)
+
+    @property
+    def title(self) -> str:
+        """The run's name, for titles."""
+        return f"{self.run.experiment}/{self.run.id}" if self.run else ""
 
     def save(self, trainer: L.Trainer, figure: Any, name: str) -> None:
-        """Write a figure as ``name``.png; does nothing but on the first process."""
-        if not trainer.is_global_zero:
+        """Write a figure as ``name``.png, on the first process."""
+        if not trainer.is_global_zero or self.run is None:
             return
         path = self.run.figures / f"{name}.png"
         plots.save(figure, path)
         fitting = trainer.state.fn == "fit"
-        steps = trainer.global_step if fitting else trainer.lightning_module.loaded_step
+        step = trainer.global_step if fitting else loaded_step(trainer)
         for logger in trainer.loggers:
-            log_picture(
-                logger, f"figures/{name}", path, steps - 1
-            )  # steps are logged counting from 0
+            log_figure(logger, f"figures/{name}", path, step - 1)  # logged from 0 on
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        for logger in trainer.loggers if trainer.is_global_zero else []:
+            if isinstance(logger, MetricsCSV):
+                self.save(trainer, plots.history(logger.rows, self.title), "history")
+
+    def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin a split."""
+
+    def add(self, trainer: L.Trainer, outputs: Any, x: Tensor, y: Tensor) -> None:
+        """Look at a batch of a split."""
+
+    def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
+        """Draw what was seen of a split, called ``word`` in titles."""
+
+    def begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin a split that `validate` or `test` evaluates."""
+        if trainer.state.fn in SPLITS and self.run:
+            self.start(trainer, pl_module)
+
+    def end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw a split that `validate` or `test` has evaluated."""
+        if trainer.state.fn in SPLITS and self.run:
+            self.draw(trainer, *SPLITS[trainer.state.fn])
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        if trainer.state.fn in SPLITS and self.run:
+            self.add(trainer, outputs, *batch)
+
+    on_validation_start = on_test_start = begin
+    on_validation_end = on_test_end = end
+    on_test_batch_end = on_validation_batch_end
 
 
-def log_picture(logger: Logger, name: str, path: Path, step: int) -> None:
-    """Give the PNG file ``path`` to a logger in the way that it takes pictures; does nothing if it takes none."""
+def log_figure(logger: Logger, name: str, path: Path, step: int) -> None:
+    """Give the PNG file ``path`` to a logger in the way that it takes images, if it takes any."""
     if isinstance(logger, TensorBoardLogger):
         import numpy as np
         from PIL import Image
 
-        with Image.open(path) as picture:
+        with Image.open(path) as image:
             logger.experiment.add_image(
-                name, np.asarray(picture.convert("RGB")), step, dataformats="HWC"
+                name, np.asarray(image.convert("RGB")), step, dataformats="HWC"
             )
         logger.save()  # Lightning has saved it for the last time when `fit` ended
     elif isinstance(logger, MLFlowLogger):
@@ -57,109 +99,27 @@ def log_picture(logger: Logger, name: str, path: Path, step: int) -> None:
         logger.log_image(name, [str(path)], step)
 
 
-class Figures(Pictures):
-    """Pictures in ``figures/`` and loggers: the history after fit; what a split looks like after `validate` or `test`.
+def output_names(trainer: L.Trainer, count: int) -> Sequence[str]:
+    """Names of the K outputs, which are numbers if the data has none."""
+    data: Any = trainer.datamodule
+    names = getattr(data, "class_names", None)
+    return names if names is not None and len(names) == count else tuple(map(str, range(count)))
 
-    Args:
-        run: Where they go.
-        examples: Images in the grid of predictions, and in that of mistakes.
-    """
 
-    def __init__(self, run: Run, examples: int = 12) -> None:
-        super().__init__(run)
-        self.examples = examples
+def to_image(trainer: L.Trainer, x: Tensor) -> Tensor | None:
+    """Samples of a batch as images (N, C, H, W) in [0, 1] on the CPU; None if they are none."""
+    data: Any = trainer.datamodule
+    if x.ndim != 4 or x.shape[1] not in (1, 3) or not hasattr(data, "displayable"):
+        return None
+    images: Tensor = data.displayable(x)
+    return images.cpu()
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        for logger in trainer.loggers if trainer.is_global_zero else []:
-            if isinstance(logger, MetricsCSV):
-                self.save(
-                    trainer,
-                    plots.history(logger.rows, f"{self.run.experiment}/{self.run.id}"),
-                    "history",
-                )
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.start(trainer, pl_module)
-
-    def on_test_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.start(trainer, pl_module)
-
-    def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        k = pl_module.num_classes
-        self.counts = torch.zeros(k * k, dtype=torch.int64, device=pl_module.device)
-        self.seen = 0
-        self.chosen: list[tuple[Tensor, ...]] = []
-        self.mistakes: tuple[Tensor, ...] | None = None
-
-    def on_validation_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        if trainer.state.fn == "validate":
-            self.look(trainer, outputs, *batch)
-
-    def on_test_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        self.look(trainer, outputs, *batch)
-
-    def look(self, trainer: L.Trainer, logits: Tensor, x: Tensor, y: Tensor) -> None:
-        """Add one batch to what the pictures show."""
-        probabilities = logits.float().softmax(1)
-        confidence, predicted = probabilities.max(1)
-        k = probabilities.shape[1]
-        self.counts += torch.bincount(y * k + predicted, minlength=k * k)
-        loader = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
-        batches = loader.batch_sampler.batches
-        wanted = plots.evenly_spaced(self.examples, sum(map(len, batches))) - self.seen
-        self.seen += len(y)
-        wanted = wanted[(wanted >= 0) & (wanted < len(y))].to(y.device)
-        self.chosen.append((x[wanted], probabilities[wanted], y[wanted]))
-        wrong = (predicted != y).nonzero()[:, 0]
-        candidates: tuple[Tensor, ...] = (
-            x[wrong],
-            probabilities[wrong],
-            y[wrong],
-            confidence[wrong],
-        )
-        if self.mistakes is not None:
-            candidates = tuple(
-                torch.cat(pair) for pair in zip(self.mistakes, candidates, strict=True)
-            )
-        worst = candidates[3].topk(min(self.examples, len(candidates[3]))).indices
-        self.mistakes = tuple(part[worst] for part in candidates)
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn == "validate":
-            self.draw(trainer, "val", "validation")
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.draw(trainer, "test", "test")
-
-    def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
-        counts = trainer.strategy.reduce(self.counts, reduce_op="sum")
-        if not trainer.is_global_zero:
-            return
-        names = trainer.datamodule.class_names
-        matrix = counts.view(len(names), len(names)).cpu()
-        total, right = int(matrix.sum()), int(matrix.diag().sum())
-        of = f"{self.run.experiment}, {word} set: {right:,} of {total:,} right ({right / max(total, 1):.2%})"
-        self.save(trainer, plots.confusion_matrix(matrix, names, of), f"confusion_matrix_{split}")
-        chosen = [torch.cat(part) for part in zip(*self.chosen, strict=True)]
-        grids = {
-            "predictions": (chosen, "predictions"),
-            "mistakes": (self.mistakes, "most confident mistakes"),
-        }
-        for name, (grid, what) in grids.items():
-            if grid is not None and len(grid[0]):
-                x, probabilities, y = (part.cpu() for part in grid[:3])
-                x = trainer.datamodule.displayable(x)
-                captions = [f"true: {names[k]}" for k in y.tolist()]
-                title = f"{self.run.experiment}, {word} set: {what} (true class in orange)"
-                self.save(
-                    trainer,
-                    plots.top5_grid(x, probabilities, y, names, captions, title),
-                    f"{name}_{split}",
-                )
-                for logger in trainer.loggers:
-                    if isinstance(logger, WandB):
-                        logger.log_samples(f"{name}_{split}", x, probabilities, y, names)
+def gathered(trainer: L.Trainer, parts: list[Tensor]) -> Tensor:
+    """Tensors of any lengths from all processes as one, on the CPU."""
+    mine = torch.cat(parts).cpu()
+    if trainer.world_size == 1:
+        return mine
+    everyone: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(everyone, mine)
+    return torch.cat(everyone)

@@ -1,4 +1,4 @@
-"""What a network says of each sample of a split, in a file that runs can be compared by."""
+"""A file with the prediction for each sample of a split, by which runs can be compared."""
 
 import csv
 import io
@@ -8,79 +8,85 @@ import lightning as L
 import torch
 from torch import Tensor
 
+from project.callbacks.plots import SPLITS, gathered, output_names
 from project.loggers.wandb import WandB
-from project.run.folder import Run, write_atomically
-
-COLUMNS = ("index", "true", "true_name", "predicted", "predicted_name", "confidence")
+from project.run.folder import run_of, write_atomically
 
 
-class Predictions(L.Callback):
-    """Writes ``predictions_val.csv`` after `validate`, and ``predictions_test.csv`` after `test`; W&B gets a matrix.
+class PredictionWriter(L.Callback):
+    """Writes ``predictions_val.csv`` after `validate`, and ``predictions_test.csv`` after `test`.
 
-    A row is a sample: its index in the training or test set, its true and predicted class, and the
-    probability that the network gives to the latter.
-
-    Args:
-        run: Whose folder gets the file.
+    A row is a sample: its index in the training or test set, and for a classification its true and
+    predicted class and the predicted class's probability, otherwise the true and predicted values.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.batches: list[tuple[Tensor, ...]] = []
-
-    on_test_start = on_validation_start
+        self.predictions: list[Tensor] = []
+        self.true: list[Tensor] = []
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, *_: Any
     ) -> None:
-        if trainer.state.fn != "fit":
-            confidence, predicted = outputs.float().softmax(1).max(1)
-            self.batches.append((batch[1], predicted, confidence))
+        if trainer.state.fn in SPLITS:
+            predictions, y = pl_module.objective.predictions(outputs.float()), batch[1]
+            if is_class(y):  # all probabilities of many classes would take much memory
+                confidence, predicted = predictions.max(1)
+                predictions = torch.stack([confidence, predicted], dim=1)
+            self.predictions.append(predictions)
+            self.true.append(y)
 
-    on_test_batch_end = on_validation_batch_end
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn != "fit":
-            self.write(trainer, trainer.val_dataloaders, "val")
-
-    def on_test_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.write(trainer, trainer.test_dataloaders, "test")
-
-    def write(self, trainer: L.Trainer, loader: Any, split: str) -> None:
-        """Gather the samples of all processes and write them in the order of the set."""
-        true, predicted, confidence = (
-            torch.cat(part).cpu() for part in zip(*self.batches, strict=True)
-        )
-        indices = torch.cat(list(loader.batch_sampler.batches))
-        unreadable = getattr(loader.dataset, "unreadable", None)  # such images are in no batch
-        indices = (indices if unreadable is None else indices[~unreadable[indices]])[: len(true)]
-        parts = gathered((indices, true, predicted, confidence))
-        indices, true, predicted, confidence = (
-            torch.cat(part) for part in zip(*parts, strict=True)
-        )
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        run, split = run_of(trainer), SPLITS.get(str(trainer.state.fn), ("",))[0]
+        if not split or run is None:
+            return
+        predictions, true = gathered(trainer, self.predictions), gathered(trainer, self.true)
+        loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
+        indices = gathered(trainer, [sample_indices(loader, sum(map(len, self.true)))])
         if not trainer.is_global_zero:
             return
-        names, order = trainer.datamodule.class_names, indices.argsort()
+        names, order = output_names(trainer, pl_module.num_classes), indices.argsort()
+        table = indices[order], true[order], predictions[order]
+        rows = class_rows(*table, names) if is_class(true) else value_rows(*table, names)
         text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(COLUMNS)
-        rows = zip(
-            *(column[order].tolist() for column in (indices, true, predicted, confidence)),
-            strict=True,
-        )
-        writer.writerows([i, y, names[y], k, names[k], f"{p:.6f}"] for i, y, k, p in rows)
-        write_atomically(self.run.sample_predictions(split), text.getvalue())
+        csv.writer(text).writerows(rows)
+        write_atomically(run.sample_predictions(split), text.getvalue())
         for logger in trainer.loggers:
-            if isinstance(logger, WandB):
-                logger.log_confusion(split, true.tolist(), predicted.tolist(), names)
+            if isinstance(logger, WandB) and is_class(true):
+                predicted = predictions[:, 1].long().tolist()
+                logger.log_confusion(split, true.tolist(), predicted, names)
+
+    on_test_start, on_test_batch_end = on_validation_start, on_validation_batch_end
+    on_test_end = on_validation_end
 
 
-def gathered(tensors: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
-    """Tensors of any lengths from all processes, in order of rank."""
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-        return [tensors]
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, tensors)
-    return parts
+def sample_indices(loader: Any, count: int) -> Tensor:
+    """Indices in its dataset of the first ``count`` samples that a loader gave."""
+    batches = getattr(loader.batch_sampler, "batches", None)
+    if batches is None:  # a loader of the user's own
+        return torch.arange(count)
+    indices = torch.cat(list(batches))
+    unreadable = getattr(loader.dataset, "unreadable", None)  # such images are in no batch
+    return (indices if unreadable is None else indices[~unreadable[indices]])[:count]
+
+
+def is_class(y: Tensor) -> bool:
+    """Whether targets are one class for each sample (N,)."""
+    return y.ndim == 1 and y.dtype == torch.int64
+
+
+def class_rows(indices: Tensor, true: Tensor, predictions: Tensor, names: Any) -> list[list[Any]]:
+    """Header and rows of a classification, from classes (N,), and confidence and class (N, 2)."""
+    confidence, predicted = predictions[:, 0], predictions[:, 1].long()
+    columns = (indices.tolist(), true.tolist(), predicted.tolist(), confidence.tolist())
+    header = ["index", "true", "true_name", "predicted", "predicted_name", "confidence"]
+    rows = [[i, y, names[y], k, names[k], f"{p:.6f}"] for i, y, k, p in zip(*columns, strict=True)]
+    return [header, *rows]
+
+
+def value_rows(indices: Tensor, true: Tensor, predictions: Tensor, names: Any) -> list[list[Any]]:
+    """Header and rows of values (N,) or (N, K): those that are true, then those predicted."""
+    true = true.view(len(true), -1)
+    columns = [f"{what}_{name}" for what in ("true", "predicted") for name in names]
+    values = torch.cat([true.float(), predictions], dim=1).tolist()
+    rows = [[i, *(f"{v:.6g}" for v in vs)] for i, vs in zip(indices.tolist(), values, strict=True)]
+    return [["index", *columns], *rows]

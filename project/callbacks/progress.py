@@ -21,4 +21,4 @@ class ProgressBar(RichProgressBar):
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)  # the summary gives the run in full
-        return {**pl_module.latest, **metrics}
+        return {**getattr(pl_module, "train_metrics", {}), **metrics}

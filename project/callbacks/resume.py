@@ -1,12 +1,17 @@
 """Changes a checkpoint before a run goes on from it: flags win over it, and batches may have another size."""
 
+import logging
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from project.callbacks.best_checkpoint import BestCheckpoint
+from project.models.task import Task
 from project.run.folder import Run
+
+log = logging.getLogger(__name__)
 
 COUNTS = ("ready", "started", "processed", "completed")
 
@@ -25,7 +30,8 @@ class Resume(L.Callback):
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
-        pl_module.drop_foreign_optimizer_state(checkpoint)
+        if isinstance(pl_module, Task):
+            drop_incompatible_optimizer_state(pl_module, checkpoint)
         self.follow_batch_size(trainer, pl_module, checkpoint)
         states = checkpoint["callbacks"]
         for callback in trainer.callbacks:
@@ -39,9 +45,8 @@ class Resume(L.Callback):
         if (
             isinstance(callback, BestCheckpoint) and callback.state_key not in states
         ):  # of an earlier version
-            earlier = callback.state_key.replace(
-                BestCheckpoint.__qualname__, ModelCheckpoint.__qualname__, 1
-            )
+            names = ("BestCheckpoint{", "ModelCheckpoint{")
+            earlier = next((key for key in states if key.startswith(names)), "")
             states[callback.state_key] = states.pop(earlier, {})
         state, new = states.get(callback.state_key, {}), str(self.run.checkpoints)
         if (old := state.get("dirpath")) and callback.dirpath == new:
@@ -60,8 +65,8 @@ class Resume(L.Callback):
         """Count an epoch's batches, and the schedule's steps, in batches of the size of now."""
         loop = checkpoint["loops"]["fit_loop"]
         [state] = loop["state_dict"].get("combined_loader") or [{}]
-        if "samples" not in state:
-            return
+        if "samples" not in state or not hasattr(trainer.datamodule, "train_batches"):
+            return  # the loader is the user's own
         reopen_epoch(loop, state["epoch"])
         batches = trainer.datamodule.train_batches(trainer.datamodule.batch_size)
         limit = trainer.limit_train_batches
@@ -106,3 +111,20 @@ def reopen_epoch(loop: dict[str, Any], epoch: int) -> None:
     if not ended and progress["current"]["processed"] == epoch + 1:
         for counts in (progress["current"], progress["total"]):
             counts["processed"] -= 1
+
+
+def drop_incompatible_optimizer_state(task: Task, checkpoint: dict[str, Any]) -> None:
+    """Let the optimiser start afresh where the checkpoint's state is another optimiser's."""
+    configured = task.configure_optimizers()
+    optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+    if not isinstance(optimizer, torch.optim.Optimizer):  # the task has several
+        return
+    name, groups = type(optimizer).__name__, optimizer.param_groups
+    saved = checkpoint["optimizer_states"][0]["param_groups"]
+    sizes, saved_sizes = ([len(g["params"]) for g in some] for some in (groups, saved))
+    if checkpoint.get("optimizer", name) != name:
+        log.info(f"{name} starts afresh: the checkpoint's state is {checkpoint['optimizer']}'s")
+        checkpoint["optimizer_states"] = []
+    elif len(saved) == len(groups) and saved_sizes != sizes:
+        log.info(f"{name} starts afresh: --model.freeze_backbone has changed what it trains")
+        checkpoint["optimizer_states"] = []

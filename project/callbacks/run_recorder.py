@@ -10,6 +10,7 @@ import yaml
 
 from project.loggers.metrics_csv import MetricsCSV
 from project.loggers.wandb import WandB
+from project.run.checkpoint_io import loaded_step
 from project.run.folder import Run, write_atomically
 from project.run.provenance import record_environment, record_test
 
@@ -63,7 +64,7 @@ class Record(L.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
                 logger.rewind(
-                    trainer.global_step
+                    trainer.fit_loop.epoch_loop._batches_that_stepped
                 )  # a run that goes on from a checkpoint logs the rest again
 
     def on_save_checkpoint(self, trainer: L.Trainer, *_: Any) -> None:
@@ -100,5 +101,5 @@ class Ledger(L.Callback):
                 trainer.limit_test_batches, float
             )
             self.looks = record_test(
-                self.run, self.checkpoint, pl_module.loaded_step, complete, result
+                self.run, self.checkpoint, loaded_step(trainer), complete, result
             )

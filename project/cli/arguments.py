@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from project.cli.choices import GIVEN_TO_MODEL
 from project.cli.naming import difference, flag, flatten
 from project.cli.nulls import null_for_none, refuse_nulls
 from project.errors import UserError
@@ -23,21 +24,19 @@ DEFAULT_CONFIG = Path(__file__).parent.parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
 CLASS_KEYS = {
-    "model": "project.models.ImageClassifier",
-    "data": "project.data.ImageDataModule",
+    "model": "lightning.LightningModule",
+    "data": "lightning.LightningDataModule",
     "optimizer": "torch.optim.Optimizer",
     "lr_schedule": "project.optim.Schedule",
+    "objective": "project.models.Objective",
 }
-DEFAULT_CLASSES = {
-    "optimizer": "AdamW",
-    "lr_schedule": "Constant",
-}  # as in ImageClassifier's signature
 # Arguments of the model that are linked to something else, so that setting them would do nothing.
 LINKED = {
     "num_classes": "comes from the data; choose another --data",
     "input_shape": "comes from the data; choose another --data",
     "optimizer": "is the top-level key optimizer; use --optimizer",
     "lr_schedule": "is the top-level key lr_schedule; use --lr_schedule",
+    "objective": "is the top-level key objective; use --objective",
 }
 
 
@@ -220,7 +219,7 @@ def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, st
         UserError: A linked argument is set, or a config cannot be read.
     """
     result: list[tuple[str, str | None]] = []
-    current = dict(DEFAULT_CLASSES)
+    current = dict(GIVEN_TO_MODEL)
     for name, value in options:
         content: dict[str, Any] = {}
         if name in ("config", "c") and value:

@@ -12,11 +12,13 @@ from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, OptimizerCallable
 
 from project.callbacks import BestCheckpoint, LastCheckpoint
-from project.cli.arguments import DEFAULT_CLASSES, TRAINER_COMMANDS
+from project.cli.arguments import TRAINER_COMMANDS
+from project.cli.choices import GIVEN_TO_MODEL
 from project.cli.messages import one_line
 from project.cli.nulls import refuse_unfit_nulls
 from project.errors import UserError
 from project.loggers.wandb import WandB
+from project.models import Objective
 from project.optim import Schedule
 
 # What signatures of Lightning have as defaults, and a config must be able to hold.
@@ -62,7 +64,7 @@ class ParserCLI(LightningCLI):
         )
         parser.add_argument(
             "--input_shape",
-            type=tuple[int, int, int] | None,
+            type=tuple[int, ...] | None,
             help="For describe: channels, height, width.",
         )
         parser.add_argument(
@@ -81,9 +83,10 @@ class ParserCLI(LightningCLI):
         kinds = {
             "optimizer": (OptimizerCallable, "torch.optim"),
             "lr_schedule": (Schedule, "project.optim"),
+            "objective": (Objective, "project.models"),
         }
         for key, (kind, module) in kinds.items():
-            default = {"class_path": f"{module}.{DEFAULT_CLASSES[key]}"}
+            default = {"class_path": f"{module}.{GIVEN_TO_MODEL[key]}"}
             parser.add_argument(
                 f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours)."
             )

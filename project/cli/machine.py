@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.accelerators import CPUAccelerator
 
 from project.data import ImageDataModule
-from project.models import ImageClassifier
+from project.models import Architecture
 from project.run.jobs import launcher
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ ISAS_WITHOUT_BFLOAT16 = (
 HEADERS = "#include <Python.h>\n#include <vector>\n"
 
 
-def adapt(config: dict[str, Any], model: ImageClassifier, training: bool) -> dict[str, Any]:
+def adapt(config: dict[str, Any], model: Architecture, training: bool) -> dict[str, Any]:
     """Replace what would be slow or fail on a CPU, and log each change on one line.
 
     Args:
@@ -58,7 +58,7 @@ def adapt(config: dict[str, Any], model: ImageClassifier, training: bool) -> dic
         why = "this CPU only emulates bfloat16, which is slower"
         changes |= changed("trainer.precision", config["precision"], "32-true", why)
         config["precision"] = "32-true"
-    if training and model.compile_loss and (why := why_not_compiled()):
+    if training and getattr(model, "compile_loss", False) and (why := why_not_compiled()):
         changes |= changed("model.compile", True, False, why)
         model.compile_loss = False
     return changes

@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 import project
 from project import callbacks
 from project.cli.arguments import FOLDER_COMMANDS, TRAINER_COMMANDS, Arguments, read_arguments
+from project.cli.choices import refuse_unused, resolve_monitor
 from project.cli.errors import check_lost, end, is_refused_flag, original
 from project.cli.keys import ParserCLI, refuse_unreadable
 from project.cli.machine import adapt, adapt_workers
@@ -28,14 +29,12 @@ from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_
 from project.commands import run_folder_command
 from project.commands.predict import find_images, write_results
 from project.commands.tune import find
-from project.data import ImageDataModule
 from project.data.workers import end_workers
 from project.errors import UserError
 from project.loggers.added import absolute_folders, all_loggers
 from project.loggers.wandb import WandB
-from project.models import ImageClassifier
-from project.models.pretrained import is_name, weights_superseded
-from project.run.checkpoint_io import SafeCheckpointIO, newest_good
+from project.models.pretrained import is_name, skip_pretrained
+from project.run.checkpoint_io import SafeCheckpointIO, loaded_step, newest_good
 from project.run.distributed import bound_waiting, cluster_plugins, refuse_forked_processes
 from project.run.folder import new_run
 from project.run.provenance import record_outcome
@@ -68,8 +67,8 @@ class CLI(ParserCLI):
         failed = True
         try:
             super().__init__(
-                model_class=ImageClassifier,
-                datamodule_class=ImageDataModule,
+                model_class=L.LightningModule,
+                datamodule_class=L.LightningDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=None,
@@ -97,9 +96,13 @@ class CLI(ParserCLI):
 
     def before_instantiate_classes(self) -> None:
         callbacks.refuse_xla_profiler(self.settings.trainer.profiler)
-        data, model = self.settings.data.init_args, self.settings.model.init_args
+        refuse_unused(self.settings)
+        resolve_monitor(self.settings)
+        data: Any = self.settings.data.get("init_args") or {}
+        model: Any = self.settings.model.get("init_args") or {}
         # Absolute, so that the run can be used from any folder.
-        data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
+        if "root" in data:
+            data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
         if (weights := model.get("weights")) and not is_name(weights):
             model.weights = str(Path(weights).absolute())
         absolute_folders(self.settings.trainer.logger)
@@ -108,7 +111,7 @@ class CLI(ParserCLI):
         # A checkpoint that will be loaded has all weights: published ones need not be there again.
         run = self.arguments.run
         follows = run and (self.subcommand != "fit" or any(path.exists() for path in run.to_resume))
-        with weights_superseded() if follows else nullcontext():
+        with skip_pretrained() if follows else nullcontext():
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
@@ -136,11 +139,7 @@ class CLI(ParserCLI):
         if command == "test":
             self.ledger = callbacks.Ledger(self.run, self.checkpoint)
             observers.append(self.ledger)
-        if not settings.find:
-            observers += [
-                kind(self.run)
-                for kind in (callbacks.Figures, callbacks.Learned, callbacks.Predictions)
-            ]
+        observers.append(callbacks.StepSeeds(settings.seed_everything))
         if config["enable_progress_bar"] is not False:
             observers += (
                 [] if any(isinstance(c, ProgressBar) for c in theirs) else [callbacks.ProgressBar()]
@@ -178,13 +177,13 @@ class CLI(ParserCLI):
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""
         config = self.full_config()
-        config["data"]["init_args"] |= self.datamodule.found
+        config["data"].setdefault("init_args", {}).update(getattr(self.datamodule, "found", {}))
         refuse_unreadable(config, self._parser(self.subcommand))
         return config
 
     # ---------------------------------------------------------------- commands
 
-    def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def fit(self, model: Any, datamodule: Any) -> None:
         if self.settings.find:
             print_summary(
                 self.run,
@@ -201,7 +200,7 @@ class CLI(ParserCLI):
         )
         steps = self.trainer.global_step
         trained = f"{self.trainer.current_epoch} epochs, {steps} steps"
-        if resume and steps == model.loaded_step:
+        if resume and steps == loaded_step(self.trainer):
             limit = limit_reached(self.trainer, self.resume.stopped_early)
             rows = {"trained": f"{trained} before: complete, so nothing was done ({limit})"}
         else:
@@ -211,26 +210,26 @@ class CLI(ParserCLI):
             for logger in self.trainer.loggers:
                 if isinstance(logger, WandB):
                     logger.summarise({f"best/{name}": value for name, value in self.result.items()})
-                    logger.log_checkpoint(best, model.loaded_step, self.result)
+                    logger.log_checkpoint(best, loaded_step(self.trainer), self.result)
             if self.trainer.is_global_zero:
-                record_outcome(self.run, steps, {"step": model.loaded_step, **self.result})
+                record_outcome(self.run, steps, {"step": loaded_step(self.trainer), **self.result})
         print_summary(self.run, self.trainer, rows, then="test" if best.exists() else None)
 
-    def validate(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def validate(self, model: Any, datamodule: Any) -> None:
         print_summary(self.run, self.trainer, self.evaluate("validate", self.checkpoint))
 
-    def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def test(self, model: Any, datamodule: Any) -> None:
         rows = self.evaluate("test", self.checkpoint)
         if self.trainer.is_global_zero:
             rows["looks"] = f"{self.ledger.looks} at the test set, with this one"
         for logger in self.trainer.loggers:
             logger.log_metrics(
-                self.result, model.loaded_step - 1
+                self.result, loaded_step(self.trainer) - 1
             )  # steps are logged counting from 0
             logger.save()
         print_summary(self.run, self.trainer, rows)
 
-    def predict(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
+    def predict(self, model: Any, datamodule: Any) -> None:
         datamodule.images = find_images(self.settings.images or [])
         batches = self.trainer.predict(
             model, datamodule=datamodule, ckpt_path=str(self.checkpoint), weights_only=True
@@ -259,7 +258,7 @@ class CLI(ParserCLI):
         )
         self.result = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         values = ", ".join(f"{name} {value:.4f}" for name, value in self.result.items())
-        return {command: f"{values} ({checkpoint.name}, step {self.model.loaded_step})"}
+        return {command: f"{values} ({checkpoint.name}, step {loaded_step(self.trainer)})"}
 
     def close(self, failed: bool) -> None:
         """End loggers and workers, and leave no folder of a new run that never began."""

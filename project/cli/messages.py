@@ -19,15 +19,16 @@ from project.data.transforms.augment import Augmentation
 from project.data.transforms.mix import Mix
 from project.errors import UserError
 from project.loggers.wandb import WandB
-from project.models import ImageClassifier
+from project.models import Objective, Task
 from project.optim import Schedule
 
 # By the last part of a key, the base classes of what it takes.
 BASES: dict[str, tuple[type, ...]] = {
-    "model": (ImageClassifier,),
+    "model": (Task,),
     "data": (ImageDataModule,),
     "optimizer": (torch.optim.Optimizer,),
     "lr_schedule": (Schedule,),
+    "objective": (Objective,),
     "augment": (Augmentation,),
     "mix": (Mix,),
     "callbacks": (Callback,),
@@ -43,7 +44,7 @@ GROUPS = {
     "last_checkpoint": LastCheckpoint,
     "wandb": WandB,
 }
-KEYS = ("model", "data", "optimizer", "lr_schedule", *GROUPS, "seed_everything", "run")
+KEYS = ("model", "data", "objective", "optimizer", "lr_schedule", *GROUPS, "seed_everything", "run")
 # What jsonargparse says of a logger besides what is wrong with it, because it may also be several
 # or a bool.
 NOT_A_LOGGER = r"<class '(?:collections\.abc\.Iterable|bool)'>|valid subclass of Logger|^a (?:class path|dict) "

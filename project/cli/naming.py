@@ -11,7 +11,7 @@ import yaml
 from project.run.folder import REPEATS
 
 # Keys that choose classes, which are named without the key: +sgd, +mixup.2.
-CHOICES = {"model", "data", "optimizer", "lr_schedule", "mix", "callbacks+"}
+CHOICES = {"model", "data", "objective", "optimizer", "lr_schedule", "mix", "callbacks+"}
 # Keys that say where and how a run is done, not what is trained.
 INCIDENTAL = re.compile(
     r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # which weights are the best

@@ -10,7 +10,7 @@ from project.commands.check import check
 from project.commands.describe import build, print_layers
 from project.commands.export import export
 from project.commands.prepare import prepare
-from project.models.pretrained import weights_superseded
+from project.models.pretrained import skip_pretrained
 
 
 def preflight(arguments: Arguments, settings: Any, instantiate: Callable[[], Any]) -> None:
@@ -24,7 +24,7 @@ def preflight(arguments: Arguments, settings: Any, instantiate: Callable[[], Any
     if arguments.command == "describe":
         print_layers(build(settings))
     elif arguments.command == "prepare":
-        with weights_superseded():  # the model is not used
+        with skip_pretrained():  # the model is not used
             data = instantiate().data
         if settings.adapt_to_machine:
             adapt_workers(data, devices=1)

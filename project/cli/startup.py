@@ -36,7 +36,7 @@ def quieten() -> None:
     # BackboneFinetuning trains norms from the start, and is surprised to find them among the
     # parameters.
     warnings.filterwarnings("ignore", "The provided params to be frozen already exist")
-    # That is what --model.freeze is for.
+    # That is what --model.freeze_backbone is for.
     warnings.filterwarnings(
         "ignore", "Found \\d+ module\\(s\\) in eval mode at the start of training"
     )

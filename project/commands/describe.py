@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from project.cli.console import new_console
 from project.data import ImageDataModule
-from project.models import ImageClassifier
-from project.models.pretrained import weights_superseded
+from project.models import Architecture
+from project.models.pretrained import skip_pretrained
 
 LINKED = ("num_classes", "input_shape", "optimizer", "lr_schedule")
 
@@ -36,7 +36,7 @@ class Layer:
     multiply_adds: int
 
 
-def build(settings: Any) -> ImageClassifier:
+def build(settings: Any) -> Architecture:
     """The model of a parsed config, on the meta device if it can be, where it takes neither memory nor time."""
     arguments = settings.model.init_args.as_dict()
     options = {name: value for name, value in arguments.items() if name not in LINKED}
@@ -47,7 +47,7 @@ def build(settings: Any) -> ImageClassifier:
         num_classes = facts[0] if num_classes is None else num_classes
         input_shape = input_shape or facts[1]
     kind = imported(settings.model.class_path)
-    with weights_superseded():
+    with skip_pretrained():
         try:
             with torch.device("meta"):
                 return kind(num_classes=num_classes, input_shape=input_shape, **options)
@@ -61,7 +61,7 @@ def imported(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def layers(model: ImageClassifier, depth: int = 2) -> list[Layer]:
+def layers(model: Architecture, depth: int = 2) -> list[Layer]:
     """The parts of a model in the order of its state dict, the model itself last.
 
     Args:
@@ -104,7 +104,7 @@ def layers(model: ImageClassifier, depth: int = 2) -> list[Layer]:
     return [*(row(name, part) for name, part in parts.items()), row("", model)]
 
 
-def print_layers(model: ImageClassifier) -> None:
+def print_layers(model: Architecture) -> None:
     """Print the table of `layers`, and the totals under it."""
     from rich.table import Table
 

@@ -20,9 +20,9 @@ from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
 from project.data.folders import stack
 from project.errors import UserError
-from project.models import ImageClassifier
+from project.models import Architecture
 from project.models.checks import check_fits
-from project.models.pretrained import weights_superseded
+from project.models.pretrained import skip_pretrained
 from project.plots import evenly_spaced
 from project.run.checkpoint_io import read_checkpoint
 from project.run.folder import Run, shown
@@ -44,7 +44,7 @@ class Classifier(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: ImageClassifier, data: ImageDataModule) -> None:
+    def __init__(self, model: Architecture, data: ImageDataModule) -> None:
         super().__init__()
         self.model = model
         for name, value in zip(("mean", "std"), data.statistics(torch.device("cpu")), strict=True):
@@ -52,7 +52,8 @@ class Classifier(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model.judged((images.float() - self.mean) / self.std).softmax(1)
+        outputs = self.model.eval_outputs((images.float() - self.mean) / self.std)
+        return self.model.objective.predictions(outputs)
 
 
 def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
@@ -76,7 +77,7 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
         )
     source = run.checkpoint(settings.checkpoint)
     checkpoint = read_checkpoint(source)
-    with weights_superseded():  # by the checkpoint's
+    with skip_pretrained():  # by the checkpoint's
         built = instantiate()
     data, model = built.data, built.model
     check_fits(model, checkpoint["state_dict"])
@@ -238,7 +239,7 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> tuple[Tensor
 
 
 def largest_difference(
-    compute: Compute, data: ImageDataModule, model: ImageClassifier, x: Tensor
+    compute: Compute, data: ImageDataModule, model: Architecture, x: Tensor
 ) -> float:
     """Between probabilities by a file and by a model, of images (N, C, H, W) that are repeated to make 100."""
     order = torch.arange(sum(BATCHES)) % len(x)

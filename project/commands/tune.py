@@ -5,22 +5,24 @@ import math
 import sys
 import time
 from itertools import pairwise
+from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.tuner import Tuner
 
 from project import plots
 from project.data import ImageDataModule
 from project.errors import UserError, writing
-from project.models import ImageClassifier
+from project.models import Architecture
 from project.run.folder import Run
 
 STEPS = {"lr": 100, "batch_size": 8}  # of all rates, and of each size
 
 
 def find(
-    what: str, run: Run, trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule
+    what: str, run: Run, trainer: L.Trainer, model: Architecture, data: ImageDataModule
 ) -> dict[str, str]:
     """Find ``lr`` or ``batch_size``: writes find.csv and a picture, and gives rows for the summary.
 
@@ -65,12 +67,31 @@ def find(
 Found = tuple[tuple[str, str], list[tuple[float, float]], float, dict[str, str]]
 
 
-def find_lr(trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule) -> Found:
+class KeepScales(L.Callback):
+    """Keeps the ratios between the parameter groups' rates, which the finder sets to one rate.
+
+    Args:
+        task: The task whose configured groups have these ratios.
+    """
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        configured, rate = self.task.configured, optimizer.param_groups[0]["lr"]
+        for group, options in zip(optimizer.param_groups, configured, strict=False):
+            group["lr"] = rate * options["lr"] / configured[0]["lr"]
+
+
+def find_lr(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> Found:
     """The rate at which the smoothed training loss falls fastest while the rate grows exponentially (Smith, 2017).
 
     A schedule scales it, as it does any configured rate.
     """
-    model.log_window = lambda last_step: model.window.clear()  # type: ignore[method-assign]  # losses may diverge
+    model.check_for_nan = False  # losses may diverge
+    trainer.callbacks.append(KeepScales(model))
     finder = Tuner(trainer).lr_find(
         model, datamodule=data, num_training=STEPS["lr"], update_attr=False
     )
@@ -103,7 +124,7 @@ def find_lr(trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule) -
     )
 
 
-def find_batch_size(trainer: L.Trainer, model: ImageClassifier, data: ImageDataModule) -> Found:
+def find_batch_size(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> Found:
     """The smallest power of two that trains at 95 % or more of the highest images/s, of all that fit into memory."""
     ends: dict[int, list[float]] = {}
 
@@ -112,7 +133,7 @@ def find_batch_size(trainer: L.Trainer, model: ImageClassifier, data: ImageDataM
             torch.cuda.synchronize(model.device)
         ends.setdefault(data.batch_size, []).append(time.monotonic())
 
-    model.on_train_batch_end = note
+    trainer.callbacks.append(LambdaCallback(on_train_batch_end=note))
     data.setup("fit")
     first, most = 2 * trainer.accumulate_grad_batches, len(data.train_indices)
     limit = first * 2 ** int(math.log2(most / first))  # which the finder does not try itself

@@ -18,7 +18,7 @@ from project.data.folders import EncodedImages, Files
 from project.data.images import resized
 from project.data.sampler import EvalBatches, EvalLoader, TrainBatches, TrainLoader
 from project.data.splits import stratified_fold, stratified_split
-from project.data.targets import check_classes
+from project.data.targets import are_classes, check_classes
 from project.data.transforms.augment import Augmentation
 from project.data.transforms.mix import Mix
 from project.data.workers import ignore_signals
@@ -57,7 +57,7 @@ class ImageDataModule(L.LightningDataModule):
     """
 
     num_classes: int
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]  # (C, H, W) of uint8 images, or the shape of float samples
     mean: tuple[float, ...]  # of the training set, channel by channel, with pixels in [0, 1]
     std: tuple[float, ...]
     class_names: Sequence[str]
@@ -100,7 +100,7 @@ class ImageDataModule(L.LightningDataModule):
         self.images: list[Path] = []  # what predict looks at
 
     @classmethod
-    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, ...]]:
         """Number of classes and input shape of an instance with these constructor arguments, without its files."""
         return cls.num_classes, cls.input_shape
 
@@ -238,8 +238,14 @@ class ImageDataModule(L.LightningDataModule):
         )
 
     def to_input(self, x: Tensor, y: Tensor, step: int | None = None) -> tuple[Tensor, Tensor]:
-        """What the network gets of uint8 images (N, C, H, W) and classes (N,); augmented if a step is given."""
-        x = x.float()
+        """What the network gets of a batch: floats, augmented if a step is given, and normalised.
+
+        Args:
+            x: uint8 images (N, C, H, W), or float samples of any shape (N, *input_shape).
+            y: Targets (N,) or (N, K).
+            step: Of the run, which determines the augmentation; None for none.
+        """
+        x = x.clone() if x.is_floating_point() else x.float()
         if (self.augment or self.mix) and step is not None:
             x, y = self.augmented(x, y, step)
         mean, std = self.statistics(x.device)
@@ -256,15 +262,19 @@ class ImageDataModule(L.LightningDataModule):
         for transform in self.augment:
             x, y = transform(x, y, generator)
         if self.mix:
-            x, y = self.mix(x, F.one_hot(y, self.num_classes).to(x), generator)
+            y = F.one_hot(y, self.num_classes) if are_classes(y) else y
+            x, y = self.mix(x, y.to(x), generator)
         return x, y
 
     def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (C, 1, 1) of the training set's channels, of pixels in [0, 255]."""
+        """Mean and standard deviation of the training set.
+
+        They are (C, 1, 1) for images, of pixels in [0, 255], and otherwise as the class states them.
+        """
         if not len(self._statistics) or self._statistics.device != device:
-            self._statistics = (
-                torch.tensor([self.mean, self.std], device=device)[..., None, None] * 255
-            )
+            self._statistics = torch.tensor([self.mean, self.std], device=device)
+            if len(self.input_shape) == 3:
+                self._statistics = self._statistics[..., None, None] * 255
         mean, std = self._statistics
         return mean, std
 
@@ -277,4 +287,5 @@ class ImageDataModule(L.LightningDataModule):
 
     def decoder(self) -> Callable[[bytes], Tensor]:
         """Function from an encoded image of any size to a uint8 image (C, H, W); ValueError says why it cannot."""
-        return partial(resized, shape=self.input_shape)
+        channels, height, width = self.input_shape
+        return partial(resized, shape=(channels, height, width))

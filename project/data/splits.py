@@ -10,6 +10,8 @@ from project.run.seeds import derive_seed
 def stratified_order(y: Tensor, seed: int) -> Tensor:
     """A permutation (N,) drawn from ``seed`` of which every stretch has the classes ``y`` (N,) in proportion."""
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(derive_seed(seed)))
+    if y.ndim != 1 or y.dtype != torch.int64:
+        return order  # there are no classes
     classes = y[order]
     # Position of each sample within its class, as a fraction: any range of fractions has all
     # classes in proportion.

@@ -6,15 +6,18 @@ from torch import Tensor
 from project.errors import UserError
 
 
+def are_classes(y: Tensor) -> bool:
+    """Whether targets are one class for each sample, int64 (N,)."""
+    return y.ndim == 1 and y.dtype == torch.int64
+
+
 def check_classes(y: Tensor, num_classes: int, name: str) -> None:
-    """Raise UserError if ``y`` of the dataset ``name`` is not the class of each sample (N,), one of ``num_classes``."""
-    if y.ndim != 1 or y.dtype != torch.int64:
+    """Raise UserError if classes ``y`` (N,) of the dataset ``name`` do not lie in ``num_classes``.
+
+    Targets of another kind are checked by the objective, which knows what they mean.
+    """
+    if are_classes(y) and len(y) and not 0 <= int(y.min()) <= int(y.max()) < num_classes:
         raise UserError(
-            f"{name} has targets of type {str(y.dtype).removeprefix('torch.')} and shape {list(y.shape)}, but needs "
-            "one class a sample, int64 of shape [N]: multi-label and real targets are not supported in this version"
-        )
-    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < num_classes:
-        raise UserError(
-            f"{name} has classes from {int(y.min())} to {int(y.max())}, but num_classes is {num_classes}: they must "
-            f"lie from 0 to {num_classes - 1}"
+            f"{name} has classes from {int(y.min())} to {int(y.max())}, but num_classes is "
+            f"{num_classes}: they must lie from 0 to {num_classes - 1}"
         )

@@ -1,12 +1,28 @@
-"""One LightningModule for each architecture. Importing a class here is what registers it for the CLI."""
+"""One LightningModule for each architecture. Importing a class here registers it for the CLI."""
 
 from project.models.airbench import Airbench
 from project.models.alexnet import AlexNet
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
 from project.models.googlenet import GoogLeNet
 from project.models.lenet import LeNet
 from project.models.mlp import MLP
+from project.models.objectives import Classification, MultiLabel, Objective, Regression
 from project.models.resnet import ResNet
+from project.models.task import Task
 from project.models.vgg import VGG
 
-__all__ = ["MLP", "VGG", "Airbench", "AlexNet", "GoogLeNet", "ImageClassifier", "LeNet", "ResNet"]
+__all__ = [
+    "MLP",
+    "VGG",
+    "Airbench",
+    "AlexNet",
+    "Architecture",
+    "Classification",
+    "GoogLeNet",
+    "LeNet",
+    "MultiLabel",
+    "Objective",
+    "Regression",
+    "ResNet",
+    "Task",
+]

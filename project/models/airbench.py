@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from project.errors import UserError
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
+from project.models.checks import check_pixels
 
 
 class Block(nn.Module):
@@ -40,7 +40,7 @@ def norm(channels: int) -> nn.BatchNorm2d:
     return layer
 
 
-class Airbench(ImageClassifier):
+class Airbench(Architecture):
     """A small convolutional network that is trained in about ten epochs (Jordan, 2024).
 
     Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors
@@ -51,8 +51,8 @@ class Airbench(ImageClassifier):
         whiten_epochs: For which the bias of the first layer trains.
         bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by
             it.
-        translate_average: Evaluate by the mean over the image, which counts half, and two that are
-            moved by a pixel (section 3.5, with ``flip_average``).
+        translate_tta: Evaluate by the mean over the image, which counts half, and two that are
+            moved by a pixel (section 3.5, with ``flip_tta``).
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Airbench(ImageClassifier):
         widths: tuple[int, int, int] = (64, 256, 256),
         whiten_epochs: int = 3,
         bias_lr: float = 64.0,
-        translate_average: bool = False,
+        translate_tta: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.require_pixels(25)
+        check_pixels(self, 25)
         channels = self.input_shape[0]
-        self.whiten_epochs, self.bias_lr, self.translate_average = (
+        self.whiten_epochs, self.bias_lr, self.translate_tta = (
             whiten_epochs,
             bias_lr,
-            translate_average,
+            translate_tta,
         )
         self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
         self.whiten.weight.requires_grad_(False)
@@ -80,18 +80,24 @@ class Airbench(ImageClassifier):
         self.head = nn.Linear(widths[-1], self.num_classes, bias=False)
         self.initialize()
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(F.gelu(self.whiten(x)))
-        return self.head(x.amax((2, 3))) / 9
+    def features(self, x: Tensor) -> Tensor:
+        """Channels (N, D) of the last block, with their maximum over the image (N, C, H, W)."""
+        return self.blocks(F.gelu(self.whiten(x))).amax((2, 3))
 
-    def judged(self, x: Tensor) -> Tensor:
-        logits = super().judged(x)
-        if not self.translate_average:
-            return logits
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.head(self.features(x)) / 9
+
+    def eval_outputs(self, x: Tensor) -> Tensor:
+        outputs = super().eval_outputs(x)
+        if not self.translate_tta:
+            return outputs
         height, width = x.shape[2:]
         padded = F.pad(x, [1] * 4, mode="reflect")
-        moved = super().judged(padded[:, :, :height, :width]) + super().judged(padded[:, :, 2:, 2:])
-        return logits / 2 + moved / 4
+        moved = super().eval_outputs(padded[:, :, :height, :width]) + super().eval_outputs(
+            padded[:, :, 2:, 2:]
+        )
+        return outputs / 2 + moved / 4
 
     # ---------------------------------------------------------------- training
 
@@ -101,20 +107,14 @@ class Airbench(ImageClassifier):
                 self.trainer.strategy.broadcast(whitening(batch[0]).cpu())
             )
 
-    def build_optimizer(self) -> torch.optim.Optimizer:
-        optimizer = super().build_optimizer()
-        if len(optimizer.param_groups) == 1:
-            name = type(optimizer).__name__
-            raise UserError(
-                f"{name} has one rate for all, but Airbench's biases have their own: give --optimizer SGD"
-            )
-        others, biases = optimizer.param_groups
-        bias = self.whiten.get_parameter("bias")  # of no norm: it trains as matrices do
-        others["params"] += [p for p in biases["params"] if p is bias]
-        biases["params"] = [p for p in biases["params"] if p is not bias]
-        biases["lr"] *= self.bias_lr
-        biases["weight_decay"] = others.get("weight_decay", 0.0) / self.bias_lr
-        return optimizer
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The norms' biases have a rate and a weight decay of their own (section 3.4)."""
+        weights, biases = super().parameter_groups()
+        bias = self.whiten.get_parameter("bias")  # belongs to no norm: it trains as weights do
+        weights["params"] += [p for p in biases["params"] if p is bias]
+        norms = [p for p in biases["params"] if p is not bias]
+        scales = {"lr_scale": self.bias_lr, "weight_decay_scale": 1 / self.bias_lr}
+        return [weights, {"params": norms, **scales}]
 
     def on_after_backward(self) -> None:
         if self.current_epoch >= self.whiten_epochs:

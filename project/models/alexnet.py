@@ -2,11 +2,12 @@
 
 from torch import Tensor, nn
 
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
+from project.models.checks import check_pixels
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
 
 
-class AlexNet(ImageClassifier):
+class AlexNet(Architecture):
     """AlexNet (Krizhevsky, Sutskever & Hinton, 2012) as torchvision has it.
 
     That is the single-column form of Krizhevsky (2014), "One weird trick", without local response
@@ -48,14 +49,14 @@ class AlexNet(ImageClassifier):
             return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding), *norm, act()
 
         if stem == "imagenet":
-            self.require_pixels(63)
+            check_pixels(self, 63)
             first = conv(self.input_shape[0], 64, kernel_size=11, stride=4, padding=2)
             size, width = 6, 4096
         else:
-            self.require_pixels(15)
+            check_pixels(self, 15)
             first = conv(self.input_shape[0], 64, kernel_size=5)
             size, width = 2, 1024
-        self.features = nn.Sequential(
+        convolutions = nn.Sequential(
             *first,
             pooling(3, stride=2),
             *conv(64, 192, kernel_size=5),
@@ -65,6 +66,7 @@ class AlexNet(ImageClassifier):
             *conv(256, 256, kernel_size=3),
             pooling(3, stride=2),
         )
+        self._modules["features"] = convolutions  # torchvision's name
         self.avgpool = nn.AdaptiveAvgPool2d(size)
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
@@ -75,8 +77,17 @@ class AlexNet(ImageClassifier):
             act(),
             nn.Linear(width, self.num_classes),
         )
-        self.initialize(published="alexnet" if stem == "imagenet" and not batch_norm else None)
+        self.initialize(
+            torchvision_name="alexnet" if stem == "imagenet" and not batch_norm else None
+        )
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled feature map (N, D) for images (N, C, H, W), flattened.
+
+        torchvision has the convolutions under the same name: ``get_submodule("features")``.
+        """
+        return self.avgpool(self.get_submodule("features")(x)).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.classifier(self.features(x))

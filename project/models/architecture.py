@@ -1,272 +1,197 @@
-"""`ImageClassifier`: everything about training a classifier that is not its layers."""
+"""`Architecture`: a network of which an objective says what it is for."""
 
-import inspect
-import logging
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from project.errors import UserError
-from project.models.checks import (
-    Diverged,
-    check_finite,
-    check_fits,
-    check_precision,
-    check_state_finite,
-    check_targets,
-    refuse_single_sample,
-)
-from project.models.metric_buffer import Window, gather_window, share_of_window
-from project.models.objectives import CRITERIA, Criterion, l1_norm
-from project.models.optimized import OptimizedNetwork
-from project.optim import Constant, Schedule
-from project.run.seeds import derive_seed, seed_device
-
-log = logging.getLogger(__name__)
+from project.models.checks import refuse_finetuning, refuse_single_sample
+from project.models.example_input import ExampleInput
+from project.models.objectives import Classification, Objective
+from project.models.pretrained import freeze_backbone, load_initial_weights, skip_pretrained
+from project.models.task import Task
 
 
-class ImageClassifier(OptimizedNetwork):
-    """Base of every network: a subclass holds layers and ``forward(x) -> logits`` of shape (N, num_classes).
+class Architecture(ExampleInput, Task):
+    """Base of every network: a subclass holds layers, `features` and `forward`.
 
-    Its constructor ends with `initialize`, and `head_names` names the layers that depend on the
-    number of classes. The one override point for training is `loss`, for networks whose loss sees
-    more than their logits.
+    ``forward(x)`` gives outputs (N, num_classes), and ``features(x)`` what the last layer, or the
+    last fully connected layers, see of it (N, D). The constructor ends with `initialize`, and
+    `head_names` names the layers that depend on the number of outputs.
 
     Args:
-        num_classes: Number of classes; under the CLI it comes from the data.
-        input_shape: Channels, height and width of an image; under the CLI it comes from the data.
-        optimizer: Any ``torch.optim`` class, or a callable that is given the parameters (or groups
-            of them). Its ``weight_decay`` (L2) skips biases and norms.
-        lr_schedule: Factor of the learning rate as a function of progress in [0, 1], applied every
-            step.
-        criterion: Cross-entropy, or mean squared error of the softmax against one-hot targets.
-        label_smoothing: Share of each training target spread evenly over all classes (Szegedy et
-            al., 2016, section 7).
-        l1: Factor of the sum of absolute weights added to the training loss; biases and norms are
-            skipped.
-        weights: To start from: ``DEFAULT`` or another name of torchvision's published ones, or the
-            path of a state dict or checkpoint. A head for another number of classes is new; other
-            input channels get the mean kernels.
-        freeze: ``trunk`` trains the heads alone: everything before them keeps its weights and
-            statistics.
-        compile: Compile the training loss with ``torch.compile``.
-        channels_last: Store images and kernels as (N, H, W, C), for which convolutions are fastest
-            on GPUs.
-        flip_average: Evaluate and predict by the mean of the logits of an image and of its mirror
-            image.
+        num_classes: Number of outputs; under the command line it comes from the data.
+        input_shape: Shape of a sample, such as channels, height and width; it comes from the data.
+        objective: What is asked of the outputs; None for `Classification`.
+        weights: Weights to start from: ``DEFAULT`` or another name of torchvision's published ones,
+            or the path of a state dict or checkpoint. A head for another number of outputs is new;
+            other input channels get the mean kernels.
+        freeze_backbone: Train the heads alone: all layers before them keep weights and statistics.
+        channels_last: Store images and kernels as (N, H, W, C), the fastest layout on GPUs.
+        flip_tta: Evaluate and predict by the mean of the outputs for an image and its mirror image.
+        **kwargs: The arguments of `Task`: optimizer, lr_schedule, l1, compile.
     """
+
+    head_names: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(
         self,
         *,
         num_classes: int,
-        input_shape: tuple[int, int, int],
-        optimizer: Callable[[Iterable], torch.optim.Optimizer] = torch.optim.AdamW,
-        lr_schedule: Schedule = Constant(),  # noqa: B008, it holds no state
-        criterion: Criterion = "cross_entropy",
-        label_smoothing: float = 0.0,
-        l1: float = 0.0,
+        input_shape: tuple[int, ...],
+        objective: Objective | None = None,
         weights: str | None = None,
-        freeze: Literal["none", "trunk"] = "none",
-        compile: bool = False,
+        freeze_backbone: bool = False,
         channels_last: bool = False,
-        flip_average: bool = False,
+        flip_tta: bool = False,
+        **kwargs,
     ) -> None:
-        super().__init__(num_classes, input_shape, weights, freeze, optimizer, lr_schedule)
-        if not 0 <= label_smoothing < 1 or l1 < 0:
+        super().__init__(**kwargs)
+        if num_classes < 1 or not input_shape or min(input_shape) < 1:
             raise UserError(
-                f"label_smoothing {label_smoothing} must lie in [0, 1), and l1 {l1} must not be negative"
+                f"num_classes {num_classes} and input_shape {list(input_shape)} must be positive"
             )
         # Plain values only: a checkpoint must load with weights_only=True.
-        self.save_hyperparameters(ignore=["optimizer", "lr_schedule"], logger=False)
+        self.save_hyperparameters(ignore=["optimizer", "lr_schedule", "objective"], logger=False)
         for name in self.hparams:
             if name.startswith("dropout") and not 0 <= self.hparams[name] <= 1:
-                raise UserError(
-                    f"{name} is {self.hparams[name]}, but it is a probability: give a number from 0 to 1"
-                )
-        self.criterion, self.label_smoothing, self.l1 = criterion, label_smoothing, l1
-        self.compile_loss, self.channels_last, self.flip_average = (
-            compile,
-            channels_last,
-            flip_average,
-        )
-        self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
-        for name, k in {"acc": 1, "acc5": 5}.items():
-            if k == 1 or num_classes > 10:
-                self.eval_metrics[name] = MulticlassAccuracy(
-                    num_classes, top_k=k, average="micro", validate_args=False
-                )
-        self.seed = torch.initial_seed()  # what seed_everything was given
-        self.window: Window = []  # loss and hits of each batch since they were last logged
-        self.loaded_window: Any = None
-        self.latest: dict[str, float] = {}  # what was logged then
+                raise UserError(f"{name} is {self.hparams[name]}: give a probability from 0 to 1")
+        self.num_classes, self.input_shape = num_classes, input_shape
+        self.objective = Classification() if objective is None else objective
+        self.weights, self.freeze_backbone = weights, freeze_backbone
+        self.channels_last, self.flip_tta = channels_last, flip_tta
+        self.eval_metrics.update(self.objective.metrics(num_classes))
+        # Lightning's summary counts operations with it.
+        self.example_input_array = torch.zeros(1, *input_shape)
+
+    @property
+    def monitor(self) -> str:  # type: ignore[override]
+        """The metric that chooses the best checkpoint."""
+        return self.objective.monitor
+
+    @property
+    def mode(self) -> str:  # type: ignore[override]
+        """Whether the least or the greatest value is the best."""
+        return self.objective.mode
 
     @property
     def metric_names(self) -> list[str]:
-        """What `fit` logs, and callbacks can monitor."""
-        return ["train/loss", "train/acc", *(f"val/{name}" for name in self.eval_metrics)]
+        """The metrics that `fit` logs and callbacks can monitor."""
+        y = torch.zeros(1, self.num_classes)
+        train = ["loss", *self.objective.train_metrics(y, y)]
+        return [
+            *(f"train/{name}" for name in train),
+            *(f"val/{name}" for name in self.eval_metrics),
+        ]
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the running hook under this name thirty times a step, and nn.Module would
-        # look each time # whether it is a parameter, buffer or module.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
+    def configure_callbacks(self) -> list[Any]:
+        return self.objective.callbacks() if self.objective.plots else []
+
+    # ---------------------------------------------------------------- layers
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees of samples (N, *input_shape), of shape (N, D)."""
+        raise NotImplementedError
+
+    def initialize(self, torchvision_name: str | None = None) -> None:
+        """Load ``weights`` and freeze the backbone: the last line of each subclass's constructor.
+
+        Args:
+            torchvision_name: torchvision's name of this network, if it publishes weights for it.
+        """
+        load_initial_weights(self, torchvision_name)
+        if self.freeze_backbone:
+            freeze_backbone(self)
+        self.train()
+        self.initialized = True
+
+    def in_head(self, name: str) -> bool:
+        """Whether the parameter or layer of this name is part of a head."""
+        return f"{name}.".startswith(tuple(f"{head}." for head in self.head_names))
+
+    @property
+    def backbone(self) -> nn.Module:
+        """Every layer before the heads, which Lightning's BackboneFinetuning freezes."""
+        if "backbone" in self._modules:  # a subclass has one of its own
+            return self.get_submodule("backbone")
+        layers = [
+            layer
+            for name, layer in self.named_modules()
+            if not list(layer.children())
+            and not f"{name}.".startswith("eval_metrics.")
+            and not self.in_head(name)
+        ]
+        return nn.ModuleList(layers)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.freeze_backbone:
+            self.backbone.eval()
+        return self
+
+    # ---------------------------------------------------------------- steps
 
     def setup(self, stage: str) -> None:
+        super().setup(stage)
+        name = type(self).__name__
         if not hasattr(self, "initialized"):
-            raise UserError(
-                f"{type(self).__name__}.__init__ must end with self.initialize(), which loads weights"
-            )
-        if self._trainer:
-            check_precision(self.trainer.precision)
+            raise UserError(f"{name}.__init__ must end with self.initialize(), which loads weights")
         if self.channels_last:
             if not any(parameter.ndim == 4 for parameter in self.parameters()):
                 raise UserError(
-                    f"--model.channels_last does nothing in {type(self).__name__}, which has no convolution"
+                    f"--model.channels_last does nothing in {name}: it has no convolution"
                 )
             self.to(memory_format=torch.channels_last)  # activations follow the kernels
-        if stage == "fit" and self.compile_loss:
-            self.loss = torch.compile(self.loss)  # type: ignore[method-assign]  # the module's keys stay clean
+
+    def on_fit_start(self) -> None:
+        refuse_finetuning(self.trainer, self.freeze_backbone)
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Training loss (a scalar) and logits (N, num_classes).
+        """Training loss (a scalar) and outputs (N, num_classes); networks with more heads override it.
 
         Args:
-            x: Normalised images (N, C, H, W).
-            y: Class indices (N,), or class probabilities (N, num_classes).
+            x: Samples (N, *input_shape), normalised.
+            y: Targets, as the objective wants them.
         """
-        logits = self(x)
-        return self.objective(logits, y) + self.penalty(), logits
+        outputs = self(x)
+        return self.objective.training_criterion(outputs, y), outputs
 
-    def objective(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The criterion, with label smoothing, of ``logits`` (N, num_classes)."""
-        return CRITERIA[self.criterion](logits, y, self.label_smoothing)
-
-    def penalty(self) -> Tensor | float:
-        """What the training loss adds for the weights themselves."""
-        return (
-            self.l1 * l1_norm(p for p in self.parameters() if p.requires_grad) if self.l1 else 0.0
-        )
-
-    # ---------------------------------------------------------------- training
-
-    def on_train_start(self) -> None:
-        super().on_train_start()
-        window = share_of_window(self.loaded_window, self.global_rank, self.trainer.world_size)
-        self.window = [(loss.to(self.device), hits.to(self.device)) for loss, hits in window]
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         x, y = batch
-        step = self.global_step
+        loss, outputs = self.loss(x, y)
+        return loss, self.objective.train_metrics(outputs.detach(), y)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         if batch_idx == 0:
-            check_targets(y, self.num_classes, "a training batch")
-        # What is random in the network, such as dropout, does not depend on what ran before.
-        seed_device(
-            derive_seed(self.seed, self.trainer.fit_loop.total_batch_idx, self.global_rank, 1),
-            x.device,
-        )
+            self.objective.check_targets(batch[1], self.num_classes)
         try:
-            loss, logits = self.loss(x, y)
+            return super().training_step(batch, batch_idx)
         except ValueError as error:
-            refuse_single_sample(error, len(x))
+            refuse_single_sample(error, len(batch[0]))
             raise
-        hits = logits.detach().argmax(1) == (y if y.ndim == 1 else y.argmax(1))
-        self.window.append((loss.detach(), hits))
-        steps = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
-        if steps and (step + 1) % self.trainer.log_every_n_steps == 0:
-            self.log_window(step)
-        return loss
 
-    # Lightning looks at the signature at every step, and finds it ready here.
-    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+    def eval_outputs(self, x: Tensor) -> Tensor:
+        """Outputs (N, num_classes) for evaluation."""
+        outputs: Tensor = self(x)
+        return (outputs + self(x.flip(-1))) / 2 if self.flip_tta else outputs
 
-    def on_train_epoch_end(self) -> None:
-        if self.window:
-            self.log_window(self.global_step - 1)
-        self.log_dict(self.latest, logger=False, sync_dist=True)  # for callbacks that monitor them
-
-    def log_window(self, last_step: int) -> None:
-        """Log mean loss and accuracy of the steps since the last call, and the learning rate.
-
-        `self.log` would make Lightning look through all it knows at every later step.
-        """
-        losses = torch.stack([loss for loss, _ in self.window]).float()
-        hits = torch.cat([hits for _, hits in self.window]).float()
-        self.window.clear()
-        check_finite(losses, last_step)
-        loss, acc = self.trainer.strategy.reduce(
-            torch.stack([losses.mean(), hits.mean()]), reduce_op="mean"
-        ).tolist()
-        self.latest = {"train/loss": loss, "train/acc": acc}
-        if self.groups:
-            rate = self.groups[0][1]["lr"] * self.lr_factor(last_step)
-        else:  # a network with an optimiser and a schedule of its own
-            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        for logger in self.trainer.loggers:
-            logger.log_metrics({**self.latest, "lr": rate, "epoch": self.current_epoch}, last_step)
-
-    # ---------------------------------------------------------------- evaluation
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Logits; the loss is the bare criterion, without label smoothing and L1."""
+    def evaluate(self, batch: Any, metrics: Any) -> Tensor:
+        """Outputs; the loss is the bare criterion, without label smoothing and L1."""
         x, y = batch
-        logits = self.judged(x)
-        self.eval_metrics["loss"].update(CRITERIA[self.criterion](logits, y), len(y))
-        for name in self.eval_metrics.keys() - {"loss"}:
-            self.eval_metrics[name].update(logits, y)
-        return logits
+        outputs = self.eval_outputs(x)
+        for name, metric in metrics.items():
+            if name == "loss":
+                metric.update(self.objective.criterion(outputs, y), len(y))
+            else:
+                self.objective.update(metric, outputs, y)
+        return outputs
 
-    def judged(self, x: Tensor) -> Tensor:
-        """Logits (N, num_classes) for evaluation."""
-        logits: Tensor = self(x)
-        return (logits + self(x.flip(3))) / 2 if self.flip_average else logits
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Predictions of the objective, such as class probabilities (N, num_classes)."""
+        return self.objective.predictions(self.eval_outputs(batch[0]))
 
-    def on_validation_epoch_end(self) -> None:
-        self.log_evaluation("val")
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        return self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        self.log_evaluation("test")
-
-    def log_evaluation(self, split: str) -> None:
-        """Log the metrics of the whole split; in `fit` to the loggers too, as part of the run's history."""
-        values = {f"{split}/{name}": metric.compute() for name, metric in self.eval_metrics.items()}
-        for metric in self.eval_metrics.values():
-            metric.reset()
-        fitting = self.trainer.state.fn == "fit"
-        if fitting and not values["val/loss"].isfinite():
-            raise Diverged(
-                f"the validation loss became {values['val/loss']:f} after step {self.global_step}"
-            )
-        self.log_dict(
-            values, prog_bar=True, logger=fitting and bool(self.trainer.loggers), sync_dist=True
-        )
-
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Class probabilities (N, num_classes)."""
-        return self.judged(batch[0]).softmax(1)
-
-    # ---------------------------------------------------------------- checkpoints
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_save_checkpoint(checkpoint)
-        if (
-            self.window
-        ):  # a run that has diverged since the last look must not replace a good checkpoint
-            check_finite(torch.stack([loss for loss, _ in self.window]), self.global_step - 1)
-        check_state_finite(checkpoint["state_dict"], self.global_step)
-        checkpoint["window"] = gather_window(self.window)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        self.loaded_step = checkpoint["global_step"]
-        check_fits(self, checkpoint["state_dict"])
-        self.loaded_window = checkpoint.get("window")
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+        with skip_pretrained():  # the checkpoint has all weights
+            return super().load_from_checkpoint(*args, **kwargs)

@@ -1,14 +1,15 @@
 """What must hold of losses and weights, or training stops with an error of one line."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import torch
+from lightning.pytorch.callbacks import BaseFinetuning
 from torch import Tensor, nn
 
 from project.errors import UserError
 
 
-class Diverged(UserError):
+class NonFiniteError(UserError):
     """Ends a run whose numbers are no longer finite.
 
     Args:
@@ -23,20 +24,20 @@ class Diverged(UserError):
 
 
 def check_finite(losses: Tensor, last_step: int) -> None:
-    """Raise Diverged, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
+    """Raise NonFiniteError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
     finite = losses.isfinite()
     if not finite.all():
         first = int((~finite).int().argmax())
-        raise Diverged(
+        raise NonFiniteError(
             f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}"
         )
 
 
 def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
-    """Raise Diverged, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
+    """Raise NonFiniteError, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
     for name, tensor in state.items():
         if not tensor.isfinite().all():
-            raise Diverged(f"{name} became NaN or infinite by step {step}")
+            raise NonFiniteError(f"{name} became NaN or infinite by step {step}")
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -72,25 +73,42 @@ def refuse_single_sample(error: ValueError, samples: int) -> None:
         ) from None
 
 
-def check_targets(y: Tensor, num_classes: int, where: str) -> None:
-    """Refuse targets of another task than single-label classification.
+def check_pixels(model: Any, minimum: int) -> None:
+    """Raise UserError if a model's input is no image of ``minimum`` pixels in height and width."""
+    name = type(model).__name__
+    if len(model.input_shape) != 3:
+        shape = list(model.input_shape)
+        raise UserError(f"{name} needs images (C, H, W), not samples of shape {shape}: use an MLP")
+    height, width = model.input_shape[1:]
+    if min(height, width) < minimum:
+        large = model.hparams.get("stem") == "imagenet"
+        advice = "use --model.stem small, which is for 28 to 64 pixels"
+        raise UserError(
+            f"{name} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "
+            + (advice if large else "choose another --model")
+        )
+
+
+def refuse_finetuning(trainer: Any, frozen: bool) -> None:
+    """Refuse callbacks such as BackboneFinetuning where they would not do what they say.
 
     Args:
-        y: Classes (N,), or class probabilities (N, num_classes), which mixup and other transforms
-            give.
-        num_classes: Number of classes.
-        where: What they are the targets of.
+        trainer: The Trainer with its callbacks.
+        frozen: Whether the backbone is frozen for the whole run.
 
     Raises:
-        UserError: They are multi-hot, real values, or something else.
+        UserError: There is such a callback.
     """
-    classes = y.ndim == 1 and y.dtype == torch.int64
-    probabilities = (
-        y.ndim == 2 and y.is_floating_point() and bool(((y.sum(1) - 1).abs() < 1e-2).all())
-    )
-    if not classes and not probabilities:
-        raise UserError(
-            f"the targets of {where} are {str(y.dtype).removeprefix('torch.')} of shape {list(y.shape)}, but models "
-            f"learn one of {num_classes} classes a sample, int64 of shape [N]: multi-label and real targets are not "
-            "supported in this version"
-        )
+    for callback in trainer.callbacks:
+        if isinstance(callback, BaseFinetuning):
+            name = type(callback).__name__
+            if frozen:
+                raise UserError(
+                    f"{name} unfreezes what --model.freeze_backbone freezes: give one of them"
+                )
+            if trainer.world_size > 1:  # DDP has been told which parameters it averages
+                raise UserError(
+                    f"{name} is for one device: gradients of what it unfreezes would not be "
+                    "averaged; train with --model.freeze_backbone first, then start from that "
+                    "checkpoint"
+                )

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from project.errors import UserError
 from project.models.activation_checkpointing import checkpoint_blocks
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
+from project.models.checks import check_pixels
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem, UnitRange
 from project.models.pretrained import is_name
 
@@ -83,7 +84,7 @@ class InceptionAux(nn.Module):
         return self.fc2(self.dropout(self.act(self.fc1(x))))
 
 
-class GoogLeNet(ImageClassifier):
+class GoogLeNet(Architecture):
     """GoogLeNet (Szegedy et al., 2015, table 1) as torchvision has it, with batch norm.
 
     Weights start from a normal distribution with a standard deviation of 0.01, as torchvision's.
@@ -126,11 +127,11 @@ class GoogLeNet(ImageClassifier):
         )
         channels = self.input_shape[0]
         if stem == "imagenet":
-            self.require_pixels(15)
+            check_pixels(self, 15)
             self.conv1 = conv(channels, 64, kernel_size=7, stride=2, padding=3)
             self.maxpool1, self.maxpool2 = pooling(3, stride=2), pooling(3, stride=2)
         else:
-            self.require_pixels(2)
+            check_pixels(self, 2)
             self.conv1 = conv(channels, 64, kernel_size=3, padding=1)
             self.maxpool1, self.maxpool2 = nn.Identity(), nn.Identity()
         self.conv2, self.conv3 = (
@@ -165,7 +166,7 @@ class GoogLeNet(ImageClassifier):
             )
         transform_input = bool(self.weights) if transform_input is None else transform_input
         self.transform = UnitRange(channels) if transform_input else nn.Identity()
-        self.initialize(published="googlenet" if stem == "imagenet" else None)
+        self.initialize(torchvision_name="googlenet" if stem == "imagenet" else None)
 
     def early(self, x: Tensor) -> Tensor:
         """Feature map (N, 512, H, W) that the first auxiliary head sees."""
@@ -177,20 +178,24 @@ class GoogLeNet(ImageClassifier):
         return self.inception4d(self.inception4c(self.inception4b(x)))
 
     def late(self, x: Tensor) -> Tensor:
-        """Logits (N, num_classes) from `middle`'s feature map."""
+        """Channels (N, 1024), averaged over the image, from `middle`'s feature map."""
         x = self.inception5b(self.inception5a(self.maxpool4(self.inception4e(x))))
-        return self.fc(self.dropout(self.avgpool(x).flatten(1)))
+        return self.avgpool(x).flatten(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
+    def features(self, x: Tensor) -> Tensor:
+        """Channels (N, 1024) of the last Inception, averaged over the image (N, C, H, W)."""
         return self.late(self.middle(self.early(x)))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.fc(self.dropout(self.features(x)))
+
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        criterion = self.objective.training_criterion
         middle = self.middle(early := self.early(x))
-        logits = self.late(middle)
-        loss = self.objective(logits, y)
+        outputs = self.fc(self.dropout(self.late(middle)))
+        loss = criterion(outputs, y)
         if self.aux_logits:
-            loss = loss + 0.3 * (
-                self.objective(self.aux1(early), y) + self.objective(self.aux2(middle), y)
-            )
-        return loss + self.penalty(), logits
+            aux = criterion(self.aux1(early), y) + criterion(self.aux2(middle), y)
+            loss = loss + 0.3 * aux
+        return loss, outputs

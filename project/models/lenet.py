@@ -2,11 +2,12 @@
 
 from torch import Tensor, nn
 
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
+from project.models.checks import check_pixels
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool
 
 
-class LeNet(ImageClassifier):
+class LeNet(Architecture):
     """LeNet-5's layout (LeCun, Bottou, Bengio & Haffner, 1998, section II.B) for images of any size from 12x12.
 
     As is common now, the second convolution sees every map of the first, subsampling is plain
@@ -29,7 +30,7 @@ class LeNet(ImageClassifier):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.require_pixels(12)
+        check_pixels(self, 12)
         channels, height, width = self.input_shape
         act, pooling = ACTIVATIONS[activation], POOLS[pool]
 
@@ -49,7 +50,10 @@ class LeNet(ImageClassifier):
         self.head = nn.Linear(84, self.num_classes)
         self.initialize()
 
+    def features(self, x: Tensor) -> Tensor:
+        """Units (N, 84) of the last hidden layer for images (N, C, H, W)."""
+        return self.f6(self.f5(self.c3(self.c1(x)).flatten(1)))
+
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        x = self.c3(self.c1(x)).flatten(1)
-        return self.head(self.f6(self.f5(x)))
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.head(self.features(x))

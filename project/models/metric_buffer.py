@@ -1,30 +1,48 @@
-"""The training steps since the last line of the log, kept in checkpoints so that a resumed run logs the same."""
+"""Values of the training steps since the last line of the log."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Window = list[
-    tuple[Tensor, Tensor]
-]  # of each batch the loss, a scalar, and whether each sample was a hit (N,)
 
+class MetricBuffer:
+    """Collects values on the device, by name, without waiting for it.
 
-Gathered = tuple[Tensor, Tensor, Tensor]
-
-
-def gather_window(window: Window) -> Gathered | None:
-    """Losses (W, B), numbers of hits (W, B) and of samples (W, B) of the B batches of a window on all W processes.
-
-    None if it is empty.
+    Checkpoints keep the buffer, so that a resumed run logs the same means as an uninterrupted one.
     """
-    if not window:
-        return None
-    losses = torch.stack([loss for loss, _ in window])
-    correct = torch.stack([hits.sum() for _, hits in window])
-    sizes = torch.tensor([len(hits) for _, hits in window], device=losses.device)
-    return gathered(losses), gathered(correct), gathered(sizes)
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[Tensor]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def append(self, values: dict[str, Tensor]) -> None:
+        """Add a value for the batch (a scalar) or for each of its samples (N,) under each name."""
+        for name, value in values.items():
+            self.values.setdefault(name, []).append(value.detach().reshape(-1))
+
+    def joined(self) -> dict[str, Tensor]:
+        """All values of each name, in the order in which they came."""
+        return {name: torch.cat(parts) for name, parts in self.values.items()}
+
+    def state(self) -> dict[str, Tensor] | None:
+        """Values (W, M) of all W processes, on the CPU; None if there are none."""
+        return {name: gather(x) for name, x in self.joined().items()} or None
+
+    def load(self, state: Any, rank: int, world_size: int, device: torch.device) -> None:
+        """Take this process's values from a checkpoint.
+
+        If the number of processes has changed, each process takes all values: their mean is the same.
+        """
+        self.values = {}
+        for name, x in from_earlier_version(state or {}).items():
+            values = x[rank] if len(x) == world_size else x.flatten()
+            self.values[name] = [values.to(device)]
 
 
-def gathered(x: Tensor) -> Tensor:
+def gather(x: Tensor) -> Tensor:
     """Tensors (W, ...) of all W processes, on the CPU."""
     parts = [x]
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -33,18 +51,15 @@ def gathered(x: Tensor) -> Tensor:
     return torch.stack(parts).cpu()
 
 
-def share_of_window(saved: Gathered | None, rank: int, world_size: int) -> Window:
-    """The window of a process that goes on: its own, or all of them as one if the number of processes has changed."""
-    if saved is None:
-        return []
-    if len(saved) == 2:  # earlier versions kept whether each sample was a hit, (W, B, N)
-        losses, hits = saved
-        saved = (losses, hits.sum(2), torch.full(hits.shape[:2], hits.shape[2]))
-    losses, correct, sizes = saved
-    if len(losses) == world_size:
-        losses, correct, sizes = losses[rank], correct[rank], sizes[rank]
-    else:
-        losses, correct, sizes = losses.mean(0), correct.sum(0), sizes.sum(0)
-    # Which samples the hits were does not matter to their share.
-    hits_of = [torch.arange(n) < k for n, k in zip(sizes.tolist(), correct.tolist(), strict=True)]
-    return list(zip(losses, hits_of, strict=True))
+def from_earlier_version(state: Any) -> dict[str, Tensor]:
+    """The state as it is now, from (losses, numbers correct, batch sizes), each (W, B)."""
+    if isinstance(state, dict):
+        return state
+    losses, correct, *sizes = state
+    if not sizes:  # earlier still: whether each sample was correct (W, B, N)
+        return {"loss": losses, "acc": correct.flatten(1)}
+    rows = [
+        torch.cat([torch.arange(n) < k for k, n in zip(ks, ns, strict=True)])
+        for ks, ns in zip(correct.tolist(), sizes[0].tolist(), strict=True)
+    ]
+    return {"loss": losses, "acc": torch.stack(rows)}

@@ -6,11 +6,11 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
 from project.models.layers import ACTIVATIONS, Activation
 
 
-class MLP(ImageClassifier):
+class MLP(Architecture):
     """Multi-layer perceptron (Rumelhart, Hinton & Williams, 1986) on the flattened image.
 
     With ``hidden=()`` it is one layer of neurons: softmax regression.
@@ -45,6 +45,10 @@ class MLP(ImageClassifier):
         self.head = nn.Linear(widths[-1], self.num_classes)
         self.initialize()
 
+    def features(self, x: Tensor) -> Tensor:
+        """Units (N, D) of the last hidden layer for samples (N, *input_shape)."""
+        return self.layers(x.flatten(1))
+
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        return self.head(self.layers(x.flatten(1)))
+        """Outputs (N, num_classes) for samples (N, *input_shape)."""
+        return self.head(self.features(x))

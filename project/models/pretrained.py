@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from pickle import PickleError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +17,17 @@ from project.errors import UserError
 from project.run.checkpoint_io import describe, read_tensors
 
 log = logging.getLogger(__name__)
-superseded: ContextVar[bool] = ContextVar("superseded", default=False)
+skipped: ContextVar[bool] = ContextVar("skipped", default=False)
 
 
 @contextmanager
-def weights_superseded() -> Iterator[None]:
+def skip_pretrained() -> Iterator[None]:
     """Build models without reading their ``weights``: a checkpoint that follows has all of them."""
-    token = superseded.set(True)
+    token = skipped.set(True)
     try:
         yield
     finally:
-        superseded.reset(token)
+        skipped.reset(token)
 
 
 def is_name(weights: str) -> bool:
@@ -37,13 +38,13 @@ def is_name(weights: str) -> bool:
     )
 
 
-def read_weights(weights: str, published: str | None, model: str) -> dict[str, Tensor]:
+def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict[str, Tensor]:
     """The state dict that ``weights`` stands for.
 
     Args:
-        weights: Name in torchvision's enum of ``published`` weights, or path of a state dict or
+        weights: Name in torchvision's enum of weights for `torchvision_name`, or path of a state dict or
             checkpoint.
-        published: torchvision's name of the network; None if it has none like it.
+        torchvision_name: torchvision's name of the network; None if it has none like it.
         model: What to call the network in errors.
 
     Raises:
@@ -52,19 +53,19 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
     """
     if not is_name(weights):
         return read_tensors(Path(weights))
-    if published is None:
+    if torchvision_name is None:
         raise UserError(
             f"torchvision publishes no weights for {model}, so there is no --model.weights {weights}: give the path of "
             "a state dict"
         )
     from torchvision.models import get_model_weights
 
-    known = get_model_weights(published)
+    known = get_model_weights(torchvision_name)
     name = weights.rpartition(".")[2]
     if weights not in (name, f"{known.__name__}.{name}") or name not in known.__members__:
         names = ", ".join(known.__members__)
         raise UserError(
-            f"there are no weights {weights} of {published}: give one of {names}, or a path"
+            f"there are no weights {weights} of {torchvision_name}: give one of {names}, or a path"
         )
     options = {
         "check_hash": True,
@@ -90,6 +91,29 @@ def read_weights(weights: str, published: str | None, model: str) -> dict[str, T
             f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
             "of the file"
         ) from None
+
+
+def load_initial_weights(model: Any, torchvision_name: str | None) -> None:
+    """Load the ``weights`` that an architecture was given, unless a checkpoint follows."""
+    if model.weights and not skipped.get():
+        small = model.hparams.get("stem") == "small"
+        name = type(model).__name__ + (" with the small stem" if small else "")
+        state = read_weights(model.weights, torchvision_name, name)
+        load_weights(model, state, model.head_names, model.weights)
+
+
+def freeze_backbone(model: Any) -> None:
+    """Keep every parameter of an architecture as it is, but for those of its heads.
+
+    Raises:
+        UserError: The architecture has no head.
+    """
+    frozen = [p for name, p in model.named_parameters() if not model.in_head(name)]
+    if len(frozen) == len(list(model.parameters())):
+        heads = " or ".join(model.head_names)
+        raise UserError(f"{type(model).__name__} has no layer named {heads} to train alone")
+    for parameter in frozen:
+        parameter.requires_grad_(False)
 
 
 def load_weights(
@@ -130,7 +154,7 @@ def load_weights(
         elif old is None and name.endswith("num_batches_tracked"):  # older files lack it
             fitted[name] = need
         else:
-            raise foreign(
+            raise incompatible(
                 model,
                 source,
                 name,
@@ -139,18 +163,18 @@ def load_weights(
             )
     for name, old in state.items():
         if name not in fitted and not name.startswith(tuple(f"{head}." for head in heads)):
-            raise foreign(model, source, name, tuple(old.shape), "absent")
+            raise incompatible(model, source, name, tuple(old.shape), "absent")
     for name, tensor in fitted.items():
         if not tensor.isfinite().all():
             raise UserError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
     model.load_state_dict(fitted)
     if new:
-        notes.append(f"the trunk is kept, new for these classes: {', '.join(sorted(new))}")
+        notes.append(f"the backbone is kept, new for these classes: {', '.join(sorted(new))}")
     for note in notes:
         log.info(f"weights {source}: {note}")
 
 
-def foreign(model: nn.Module, source: str, name: str, old: object, need: object) -> UserError:
+def incompatible(model: nn.Module, source: str, name: str, old: object, need: object) -> UserError:
     """The error that names the first tensor of another architecture."""
     return UserError(
         f"the weights {source} are of another architecture: {name} is {old} in them and {need} in this "

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from project.errors import UserError
 from project.models.activation_checkpointing import checkpoint_blocks
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
 
 
@@ -98,7 +98,7 @@ BLOCKS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
 }
 
 
-class ResNet(ImageClassifier):
+class ResNet(Architecture):
     """Deep residual network (He, Zhang, Ren & Sun, 2016) as torchvision has it, for images of any size.
 
     Convolutions start from He's normal distribution (He et al., 2015, fan out).
@@ -169,10 +169,14 @@ class ResNet(ImageClassifier):
                 nn.init.zeros_((layer.bn2 if isinstance(layer, BasicBlock) else layer.bn3).weight)
         if activation_checkpointing:
             checkpoint_blocks([*self.layer1, *self.layer2, *self.layer3, *self.layer4])
-        self.initialize(published=None if small else f"resnet{depth}")
+        self.initialize(torchvision_name=None if small else f"resnet{depth}")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
+    def features(self, x: Tensor) -> Tensor:
+        """Channels (N, D) of the last stage, averaged over the image, for images (N, C, H, W)."""
         x = self.maxpool(self.act(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(self.dropout(self.avgpool(x).flatten(1)))
+        return self.avgpool(x).flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.fc(self.dropout(self.features(x)))

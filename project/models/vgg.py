@@ -5,7 +5,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from project.models.activation_checkpointing import checkpoint_stages
-from project.models.architecture import ImageClassifier
+from project.models.architecture import Architecture
+from project.models.checks import check_pixels
 from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
 
 # Table 1 of the paper: 3x3 convolutions in each of the five stages, by the number of layers with
@@ -14,7 +15,7 @@ NUM_CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: 
 CHANNELS = (64, 128, 256, 512, 512)
 
 
-class VGG(ImageClassifier):
+class VGG(Architecture):
     """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E of table 1, as torchvision has it.
 
     As there, convolutions start from He's normal distribution (He et al., 2015, fan out), and fully
@@ -49,7 +50,7 @@ class VGG(ImageClassifier):
         super().__init__(**kwargs)
         act, small = ACTIVATIONS[activation], stem == "small"
         if not small:
-            self.require_pixels(32)
+            check_pixels(self, 32)
         layers: list[nn.Module] = []
         ends, in_channels = [0], self.input_shape[0]
         for channels, num_convs in zip(CHANNELS, NUM_CONVS[depth], strict=True):
@@ -60,9 +61,10 @@ class VGG(ImageClassifier):
                 in_channels = channels
             layers.append(POOLS[pool](2, stride=2, ceil_mode=small))
             ends.append(len(layers))
-        self.features = nn.Sequential(*layers)
+        convolutions = nn.Sequential(*layers)
         if activation_checkpointing:
-            checkpoint_stages(self.features, ends)
+            checkpoint_stages(convolutions, ends)
+        self._modules["features"] = convolutions  # torchvision's name
         size, width = (1, 512) if small else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(size)
         self.classifier = nn.Sequential(
@@ -84,9 +86,16 @@ class VGG(ImageClassifier):
             if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         self.initialize(
-            published=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
+            torchvision_name=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
         )
 
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled feature map (N, D) for images (N, C, H, W), flattened.
+
+        torchvision has the convolutions under the same name: ``get_submodule("features")``.
+        """
+        return self.avgpool(self.get_submodule("features")(x)).flatten(1)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape (N, num_classes) for images of shape (N, C, H, W)."""
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+        """Outputs (N, num_classes) for images (N, C, H, W)."""
+        return self.classifier(self.features(x))

@@ -3,6 +3,7 @@
 from project.optim.parameter_groups import (
     Uncopied,
     decayed,
+    l1_norm,
     make_optimizer,
     use_fused_kernels,
     weight_decay_groups,
@@ -29,6 +30,7 @@ __all__ = [
     "Uncopied",
     "WarmupCosine",
     "decayed",
+    "l1_norm",
     "make_optimizer",
     "use_fused_kernels",
     "weight_decay_groups",

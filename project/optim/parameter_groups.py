@@ -6,7 +6,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from project.errors import UserError
 
@@ -25,41 +25,68 @@ def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, An
     ]
 
 
+def l1_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Sum of the absolute values of all weights but biases and norms (lasso; Tibshirani, 1996)."""
+    return torch.stack([p.abs().sum() for p in parameters if decayed(p)]).sum()
+
+
 def make_optimizer(
-    construct: Callable[[Iterable], torch.optim.Optimizer], parameters: list[nn.Parameter]
+    construct: Callable[[Iterable], torch.optim.Optimizer],
+    groups: list[dict[str, Any]],
+    parameters: list[nn.Parameter],
 ) -> torch.optim.Optimizer:
-    """An optimiser of the trainable ``parameters``, in groups of which one is not decayed if it takes groups.
+    """An optimiser of parameter groups.
+
+    Args:
+        construct: Makes the optimiser of groups, or of parameters.
+        groups: Options of each group; ``lr_scale`` and ``weight_decay_scale`` multiply what the
+            optimiser would have without them.
+        parameters: All parameters, for an optimiser that takes no groups, such as L-BFGS.
 
     Raises:
-        UserError: One of torch.optim refuses its arguments, or these parameters: Muon takes
-            matrices alone.
+        UserError: A class of torch.optim refuses its arguments or these parameters.
     """
+    scales = [(group.pop("lr_scale", 1), group.pop("weight_decay_scale", 1)) for group in groups]
     try:
-        optimizer = construct(weight_decay_groups(parameters))
+        optimizer = construct(groups)
     except (ValueError, TypeError, RuntimeError) as error:
-        try:  # L-BFGS takes no groups; it has no weight decay either
-            optimizer = construct(p for p in parameters if p.requires_grad)
-        except (ValueError, TypeError, RuntimeError):
-            frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]
-            refused = type(frames[-1].f_locals.get("self"))
-            names = {
-                frame.f_globals["__name__"].partition(".")[0]
-                for frame in frames
-                if not is_ours(frame)
-            }
-            if not names <= {"torch", "jsonargparse"} or not f"{refused.__module__}.".startswith(
-                "torch.optim."
-            ):
-                raise error from None  # out of code of the user's own
-            advice = "give it other arguments, or another optimizer"
+        optimizer = without_groups(construct, parameters, error)
+        if any(scale != (1, 1) for scale in scales):
+            name = type(optimizer).__name__
             raise UserError(
-                f"--optimizer {refused.__name__} cannot be used so: {error}; {advice}"
+                f"{name} has one rate for all, but this model's biases have their own: "
+                "give --optimizer SGD"
             ) from None
+    for group, (lr_scale, weight_decay_scale) in zip(optimizer.param_groups, scales, strict=False):
+        group["lr"] *= lr_scale
+        if "weight_decay" in group:
+            group["weight_decay"] *= weight_decay_scale
     if isinstance(optimizer, torch.optim.SparseAdam):
         raise UserError(
             "--optimizer SparseAdam is for sparse gradients, which no network here has: use Adam"
         )
     return optimizer
+
+
+def without_groups(
+    construct: Callable[[Iterable], torch.optim.Optimizer],
+    parameters: list[nn.Parameter],
+    error: Exception,
+) -> torch.optim.Optimizer:
+    """An optimiser of all trainable parameters alike, where groups gave an error."""
+    try:  # L-BFGS takes no groups; it has no weight decay either
+        return construct(p for p in parameters if p.requires_grad)
+    except (ValueError, TypeError, RuntimeError):
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][1:]
+        refused = type(frames[-1].f_locals.get("self"))
+        names = {f.f_globals["__name__"].partition(".")[0] for f in frames if not is_ours(f)}
+        of_torch = f"{refused.__module__}.".startswith("torch.optim.")
+        if not names <= {"torch", "jsonargparse"} or not of_torch:
+            raise error from None  # it comes from the user's own code
+        raise UserError(
+            f"--optimizer {refused.__name__} cannot be used so: {error}; "
+            "give it other arguments, or another optimizer"
+        ) from None
 
 
 def is_ours(frame: FrameType) -> bool:

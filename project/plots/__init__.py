@@ -11,6 +11,7 @@ from project.plots.images import (
     top5_grid,
 )
 from project.plots.metrics import by_epoch, confusion_matrix, histories, history
+from project.plots.scores import label_scores, predicted_against_true
 
 __all__ = [
     "BLUE",
@@ -26,7 +27,9 @@ __all__ = [
     "histories",
     "history",
     "image_grid",
+    "label_scores",
     "new_figure",
+    "predicted_against_true",
     "save",
     "show",
     "tiled",

@@ -56,7 +56,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
+        checkpoint = read_checkpoint(Path(path), map_location or (lambda storage, _: storage))
+        self.loaded_step = int(checkpoint["global_step"])
+        return checkpoint
+
+
+def loaded_step(trainer: Any) -> int:
+    """The optimiser step of the checkpoint that a Trainer has loaded; its own step if there is none."""
+    return int(getattr(trainer.strategy.checkpoint_io, "loaded_step", trainer.global_step))
 
 
 def keep(path: Path, name: Path) -> None:

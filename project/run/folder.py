@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from project.errors import UserError
 from project.run.jobs import is_launched_child, job_name
@@ -152,3 +153,9 @@ REPEATS = {"data.fold": "fold", "seed_everything": "seed"}
 def group_of(difference: str) -> str:
     """A difference without what tells the runs of a group apart."""
     return re.sub(r"([+-])fold\d+(?=-|$)|([+-])seed-?\d+(?=-|$)", "", difference)
+
+
+def run_of(trainer: Any) -> Run | None:
+    """The run that a Trainer writes to; None for a Trainer made without the command line."""
+    run = Run(Path(trainer.default_root_dir))
+    return run if run.config.exists() else None

@@ -104,7 +104,7 @@ def train_by_hand(
             data.test_set.x.split(2000), data.test_set.y.split(2000), strict=True
         ):
             images = images.to(device).float().sub_(mean).div_(std)
-            hits += int((model.judged(images).argmax(1).cpu() == classes).sum())
+            hits += int((model.eval_outputs(images).argmax(1).cpu() == classes).sum())
     return hits / len(data.test_set.y)
 
 

@@ -67,7 +67,10 @@ class Stopwatch(L.Callback):
         return run
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        pl_module.loss, pl_module.judged = self.timed(pl_module.loss), self.timed(pl_module.judged)
+        pl_module.loss, pl_module.eval_outputs = (
+            self.timed(pl_module.loss),
+            self.timed(pl_module.eval_outputs),
+        )
         pl_module.backward = self.timed(pl_module.backward)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from project.models import ImageClassifier
+from project.models import Architecture
 
 Batches = Iterator[tuple[Tensor, Tensor]]  # uint8 images (N, C, H, W) and classes (N,), on the CPU
 MakeOptimizer = Callable[[Iterable], torch.optim.Optimizer]
@@ -67,7 +67,7 @@ class ByHand:
     def plain_loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy and logits; auxiliary heads of GoogLeNet count 0.3 each. A network of ours has its own loss."""
         with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            if isinstance(self.model, ImageClassifier):
+            if isinstance(self.model, Architecture):
                 return self.model.loss(x, y)
             outputs = self.model(x)
             logits, *auxiliary = outputs if isinstance(outputs, tuple) else (outputs,)

@@ -7,12 +7,12 @@ from project.commands.check.data import check_data
 from project.commands.check.model import check_model
 from project.data import ImageDataModule
 from project.errors import UserError
-from project.models import ImageClassifier
+from project.models import Architecture
 
 
 def check(
     data: ImageDataModule,
-    model: ImageClassifier,
+    model: Architecture,
     epochs: int,
     precisions: tuple[str, str],
     picture: Path,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from project.cli.machine import HALF
 from project.commands.check.card import Card
 from project.data import ImageDataModule
-from project.models import ImageClassifier
+from project.models import Architecture
 
 SAMPLES = 16  # that are overfitted
 SECONDS = 2.0  # for overfitting, which takes a step more
@@ -21,7 +21,7 @@ STEPS = 60  # at most
 
 
 def check_model(
-    card: Card, data: ImageDataModule, model: ImageClassifier, epochs: int, asked: str, used: str
+    card: Card, data: ImageDataModule, model: Architecture, epochs: int, asked: str, used: str
 ) -> None:
     """Add what is found about the model on this data to the card."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -53,7 +53,7 @@ def check_model(
     )
 
 
-def check_overfits(card: Card, model: ImageClassifier, x: Tensor, y: Tensor) -> None:
+def check_overfits(card: Card, model: Architecture, x: Tensor, y: Tensor) -> None:
     """A network that learns must be able to learn a few images by heart, with all its parameters."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     silent = dict(trained)
@@ -87,7 +87,7 @@ def check_overfits(card: Card, model: ImageClassifier, x: Tensor, y: Tensor) -> 
     )
 
 
-def check_leaks(card: Card, model: ImageClassifier, x: Tensor) -> None:
+def check_leaks(card: Card, model: Architecture, x: Tensor) -> None:
     """In evaluation the output of an image must not depend on the others of its batch."""
     model.eval()
     kept = len(x) // 2  # has neighbours on both sides
@@ -106,7 +106,7 @@ def check_leaks(card: Card, model: ImageClassifier, x: Tensor) -> None:
     )
 
 
-def check_precision(card: Card, model: ImageClassifier, x: Tensor, y: Tensor, used: str) -> None:
+def check_precision(card: Card, model: Architecture, x: Tensor, y: Tensor, used: str) -> None:
     """Some CPUs only emulate bfloat16: a few images tell, which take even those a short time."""
     x, y = x[:4], y[:4]
     rates = {
@@ -129,7 +129,7 @@ def check_precision(card: Card, model: ImageClassifier, x: Tensor, y: Tensor, us
 def check_speed(
     card: Card,
     data: ImageDataModule,
-    model: ImageClassifier,
+    model: Architecture,
     x: Tensor,
     y: Tensor,
     epochs: int,
@@ -176,7 +176,7 @@ def loader_rate(data: ImageDataModule, seconds: float = 0.5) -> float:
 
 
 def step_rate(
-    model: ImageClassifier, x: Tensor, y: Tensor, cast: AbstractContextManager, seconds: float = 0.5
+    model: Architecture, x: Tensor, y: Tensor, cast: AbstractContextManager, seconds: float = 0.5
 ) -> float:
     """Images per second of training steps."""
     model.train()

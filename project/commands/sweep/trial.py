@@ -12,7 +12,7 @@ from project.cli.console import new_console
 from project.cli.main import CLI
 from project.commands.sweep.space import Sweep
 from project.errors import UserError
-from project.models.checks import Diverged
+from project.models.checks import NonFiniteError
 from project.run.folder import Run, shown, write_atomically
 
 # A trial has one device, since other processes of it would not know which trial they belong to.
@@ -91,7 +91,7 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
     report = Report(trial, sweep.metric, set(known.intermediate_values))
     try:
         cli = CLI(read_arguments(["fit", *words]), [report])
-    except (Diverged, torch.OutOfMemoryError) as error:
+    except (NonFiniteError, torch.OutOfMemoryError) as error:
         trial.set_user_attr("failed", str(error))
         study.tell(trial, state=TrialState.FAIL)
         print(f"trial {trial.number} failed: {error}", flush=True)

@@ -1,0 +1,31 @@
+"""Figures of a network that gives several labels."""
+
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+from project import plots
+from project.callbacks.plots import Plots, gathered, output_names
+
+
+class MultiLabelPlots(Plots):
+    """Draws the history after `fit`, and each label's scores after `validate` or `test`."""
+
+    def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.probabilities: list[Tensor] = []
+        self.true: list[Tensor] = []
+
+    def add(self, trainer: L.Trainer, outputs: Any, x: Tensor, y: Tensor) -> None:
+        self.probabilities.append(outputs.float().sigmoid())
+        self.true.append(y.long())
+
+    def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
+        probabilities, true = gathered(trainer, self.probabilities), gathered(trainer, self.true)
+        if trainer.is_global_zero and self.run is not None:
+            from sklearn.metrics import precision_recall_fscore_support
+
+            scores = precision_recall_fscore_support(true, probabilities > 0.5, zero_division=0)
+            names = output_names(trainer, true.shape[1])
+            title = f"{self.run.experiment}, {word} set: {len(true):,} samples"
+            self.save(trainer, plots.label_scores(scores[:3], names, title), f"labels_{split}")

@@ -1,0 +1,52 @@
+"""Rules on what the classes of a parsed config do with each other."""
+
+import inspect
+from pydoc import locate
+from typing import Any
+
+from project.errors import UserError
+
+# Top-level keys that are given to the model, with the class that they have by default.
+GIVEN_TO_MODEL = {
+    "objective": "Classification",
+    "optimizer": "AdamW",
+    "lr_schedule": "Constant",
+}
+
+
+def takes(model: Any, name: str) -> bool:
+    """Whether the constructor of a class takes an argument, itself or through its bases."""
+    return any(name in inspect.signature(kind).parameters for kind in model.__mro__[:-1])
+
+
+def refuse_unused(settings: Any) -> None:
+    """Raise UserError if a top-level key is set that the model does nothing with."""
+    model = locate(settings.model.class_path)
+    for key, default in GIVEN_TO_MODEL.items():
+        chosen = settings.get(key)
+        if takes(model, key) or chosen is None:
+            continue
+        kind: Any = locate(chosen.class_path)
+        arguments = {k: v for k, v in (chosen.get("init_args") or {}).items() if v is not None}
+        usual = inspect.signature(kind).parameters
+        changed = [k for k, v in arguments.items() if k in usual and usual[k].default != v]
+        if chosen.class_path.rpartition(".")[2] != default or changed:
+            name = settings.model.class_path.rpartition(".")[2]
+            raise UserError(
+                f"--{key} would do nothing here, because {name} takes no {key}: leave it out"
+            )
+
+
+def resolve_monitor(settings: Any) -> None:
+    """Let the objective, or else the model's class, say what the best checkpoint is chosen by.
+
+    A module that has no attributes ``monitor`` and ``mode`` keeps its latest checkpoint as the best.
+    """
+    best = settings.model_checkpoint
+    model: Any = locate(settings.model.class_path)
+    if best.monitor is not None:
+        least = any(word in best.monitor for word in ("loss", "error", "mae", "mse"))
+        best.mode = best.mode or ("min" if least else "max")
+        return
+    source: Any = locate(settings.objective.class_path) if takes(model, "objective") else model
+    best.monitor, best.mode = getattr(source, "monitor", None), getattr(source, "mode", "min")

@@ -1,0 +1,72 @@
+"""What is asked of a network's outputs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import lightning as L
+from torch import Tensor
+from torchmetrics import Metric
+
+from project.errors import UserError
+
+
+class Objective(ABC):
+    """Base of all objectives; subclasses are named in a config as ``objective``.
+
+    Outputs have the shape (N, K), where K is the data's ``num_classes``.
+
+    Args:
+        plots: Draw figures when `fit`, `validate` and `test` end, and write the predictions.
+    """
+
+    monitor: ClassVar[str] = "val/loss"  # what best.ckpt is chosen by
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(self, plots: bool = True) -> None:
+        self.plots = plots
+
+    @abstractmethod
+    def criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The loss that evaluation reports, a scalar."""
+
+    def training_criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The loss that is trained, a scalar."""
+        return self.criterion(outputs, y)
+
+    @abstractmethod
+    def check_targets(self, y: Tensor, num_outputs: int) -> None:
+        """Raise UserError if targets `y` of a batch cannot be meant."""
+
+    @abstractmethod
+    def metrics(self, num_outputs: int) -> dict[str, Metric]:
+        """Metrics of evaluation by name, besides the loss."""
+
+    def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Values (N,) of a training batch to log by name; must not wait for the device."""
+        return {}
+
+    def update(self, metric: Metric, outputs: Tensor, y: Tensor) -> None:
+        """Add a batch to one of the metrics."""
+        metric.update(outputs, y)
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """What a user wants to know in place of the outputs, such as probabilities (N, K)."""
+        return outputs
+
+    @abstractmethod
+    def table(self, predictions: Tensor, names: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
+        """Columns and N rows of the table of `predict`, for ``predictions`` (N, K) of K names."""
+
+    def callbacks(self) -> list[L.Callback]:
+        """Callbacks that draw and write what this objective is about."""
+        return []
+
+
+def wrong_targets(y: Tensor, needs: str) -> UserError:
+    """The error for targets of another task."""
+    kind, shape = str(y.dtype).removeprefix("torch."), list(y.shape)
+    return UserError(
+        f"the targets of a batch are {kind} of shape {shape}, but {needs}: choose another "
+        "--objective (Classification, Regression, MultiLabel)"
+    )

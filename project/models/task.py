@@ -1,0 +1,161 @@
+"""`Task`: any training of which a batch gives the loss."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from project.errors import UserError
+from project.models.checks import (
+    NonFiniteError,
+    check_finite,
+    check_fits,
+    check_precision,
+    check_state_finite,
+)
+from project.models.metric_buffer import MetricBuffer
+from project.models.optimized import Optimized
+from project.optim import Constant, Schedule, l1_norm
+
+
+class Task(Optimized):
+    """Base of a training: a subclass builds its modules and writes `training_loss` and `evaluate`.
+
+    The optimiser, its learning rate at every step, logging and checks for NaN are done here.
+    Further metrics go into `eval_metrics`; ``val/loss`` chooses the best checkpoint unless the
+    subclass sets `monitor` and `mode`.
+
+    Args:
+        optimizer: Any ``torch.optim`` class, or a callable that takes parameter groups. Its
+            ``weight_decay`` (L2) skips biases and norms.
+        lr_schedule: Factor of the learning rate as a function of progress in [0, 1].
+        l1: Factor of the sum of absolute weights that is added to the training loss; biases and
+            norms are skipped.
+        compile: Compile `training_loss` with ``torch.compile``.
+    """
+
+    monitor: ClassVar[str] = "val/loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(
+        self,
+        *,
+        optimizer: Callable[[Iterable], torch.optim.Optimizer] = torch.optim.AdamW,
+        lr_schedule: Schedule = Constant(),  # noqa: B008, it holds no state
+        l1: float = 0.0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__(optimizer, lr_schedule)
+        if l1 < 0:
+            raise UserError(f"l1 is {l1}, but a penalty must not be negative")
+        self.l1, self.compile_loss = l1, compile
+        self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
+        self.check_for_nan = True
+        self.train_metrics: dict[str, float] = {}  # as logged last, for the progress bar
+        self.buffer, self.loaded_buffer = MetricBuffer(), None
+
+    def training_loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch (a scalar), and values to log: a scalar or (N,) under each name."""
+        raise NotImplementedError
+
+    def evaluate(self, batch: Any, metrics: nn.ModuleDict) -> Any:
+        """Update `metrics` with a batch; what it returns is given to callbacks as ``outputs``."""
+        raise NotImplementedError
+
+    def setup(self, stage: str) -> None:
+        if self._trainer:
+            check_precision(self.trainer.precision)
+        if stage == "fit" and self.compile_loss:  # not the module: checkpoint keys stay clean
+            self.training_loss = torch.compile(self.training_loss)  # type: ignore[method-assign]
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        world_size = self.trainer.world_size
+        self.buffer.load(self.loaded_buffer, self.global_rank, world_size, self.device)
+
+    # ---------------------------------------------------------------- steps
+
+    def regularization_loss(self) -> Tensor | float:
+        """What the training loss adds for the weights themselves (L1)."""
+        return (
+            self.l1 * l1_norm(p for p in self.parameters() if p.requires_grad) if self.l1 else 0.0
+        )
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss, values = self.training_loss(batch)
+        loss = loss + self.regularization_loss()
+        self.record({"loss": loss, **values}, batch_idx)
+        return loss
+
+    def record(self, values: dict[str, Tensor], batch_idx: int) -> None:
+        """Keep the values of a step, and log their means every ``log_every_n_steps``."""
+        self.buffer.append(values)
+        step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
+        complete = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
+        if complete and (step + 1) % self.trainer.log_every_n_steps == 0:
+            self.log_buffer(step)
+
+    def log_buffer(self, last_step: int) -> None:
+        """Log the means since the last call, and the learning rate.
+
+        `self.log` would make Lightning look through all that it logs at every later step.
+        """
+        values = {name: x.float() for name, x in self.buffer.joined().items()}
+        self.buffer = MetricBuffer()
+        if self.check_for_nan and "loss" in values:
+            check_finite(values["loss"], last_step)
+        means = torch.stack([x.mean() for x in values.values()])
+        means = self.trainer.strategy.reduce(means, reduce_op="mean").tolist()
+        self.train_metrics = {f"train/{name}": m for name, m in zip(values, means, strict=True)}
+        rate = self.learning_rate(last_step)
+        for logger in self.trainer.loggers:
+            row = {**self.train_metrics, "lr": rate, "epoch": self.current_epoch}
+            logger.log_metrics(row, last_step)
+
+    def on_train_epoch_end(self) -> None:
+        if self.buffer:
+            self.log_buffer(self.trainer.fit_loop.epoch_loop._batches_that_stepped - 1)
+        # For callbacks that monitor them; the loggers have them.
+        self.log_dict(self.train_metrics, logger=False, sync_dist=True)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        return self.evaluate(batch, self.eval_metrics)
+
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
+        return self.evaluate(batch, self.eval_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self.log_evaluation("test")
+
+    def log_evaluation(self, split: str) -> None:
+        """Log the metrics of the whole split; in `fit` to the loggers too, as part of the history."""
+        values = {f"{split}/{name}": m.compute() for name, m in self.eval_metrics.items()}
+        for metric in self.eval_metrics.values():
+            metric.reset()
+        fitting = self.trainer.state.fn == "fit"
+        loss = values.get("val/loss")
+        if fitting and self.check_for_nan and loss is not None and not loss.isfinite():
+            raise NonFiniteError(
+                f"the validation loss became {loss:f} after step {self.global_step}"
+            )
+        logger = fitting and bool(self.trainer.loggers)
+        self.log_dict(values, prog_bar=True, logger=logger, sync_dist=True)
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        if self.buffer and self.check_for_nan:  # a diverged run must not replace a good checkpoint
+            check_finite(self.buffer.joined()["loss"], self.global_step - 1)
+        check_state_finite(checkpoint["state_dict"], self.global_step)
+        checkpoint["window"] = self.buffer.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        check_fits(self, checkpoint["state_dict"])
+        self.loaded_buffer = checkpoint.get("window")
