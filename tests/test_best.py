@@ -93,8 +93,8 @@ def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
     path = run_copy.checkpoint("last")
     checkpoint = torch.load(path, weights_only=True)
     states = checkpoint["callbacks"]
-    [key] = [key for key in states if key.startswith("BestCheckpoint")]
-    states[key.replace("BestCheckpoint", "ModelCheckpoint", 1)] = states.pop(key)
+    monitored = "{'monitor': 'val/loss', 'mode': 'min'}"
+    states[f"ModelCheckpoint{monitored}"] = states.pop("BestCheckpoint")
     del checkpoint["skipped_steps"]
     checkpoint["lr_schedulers"] = []
     [loader] = checkpoint["loops"]["fit_loop"]["state_dict"]["combined_loader"]
@@ -111,7 +111,6 @@ def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
     [
         (["--model_checkpoint.save_top_k=0"], "a run needs its best checkpoint"),
         (["--model_checkpoint.every_n_epochs=0"], "a run needs its best checkpoint"),
-        (["--model_checkpoint.monitor=null"], "leaves no best checkpoint"),
         (
             ["--model_checkpoint.monitor=val_loss"],
             "--model_checkpoint monitors val_loss, which is not logged",

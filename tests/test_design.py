@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import project
-from project.cli.arguments import DEFAULT_CLASSES
-from project.models import Architecture
+from project.cli.choices import GIVEN_TO_MODEL
+from project.models import MLP, Task
 
 PACKAGE = Path(project.__file__).parent
 ROOT = PACKAGE.parent
@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "optim": set(),
     "data.transforms": set(),
     "data": {"run"},
-    "models": {"run", "optim"},
+    "models": {"callbacks", "optim", "run"},  # the callbacks that an objective brings
     "plots": set(),
     "run": set(),
     "loggers": {"run"},
@@ -82,9 +82,11 @@ def test_heavy_imports_happen_where_they_are_used() -> None:
 def test_defaults_are_those_of_the_signature() -> None:
     import inspect
 
-    parameters = inspect.signature(Architecture).parameters
-    assert parameters["optimizer"].default.__name__ == DEFAULT_CLASSES["optimizer"]
-    assert type(parameters["lr_schedule"].default).__name__ == DEFAULT_CLASSES["lr_schedule"]
+    parameters = inspect.signature(Task).parameters
+    assert parameters["optimizer"].default.__name__ == GIVEN_TO_MODEL["optimizer"]
+    assert type(parameters["lr_schedule"].default).__name__ == GIVEN_TO_MODEL["lr_schedule"]
+    model = MLP(num_classes=2, input_shape=(1, 2, 2))
+    assert type(model.objective).__name__ == GIVEN_TO_MODEL["objective"]
 
 
 EXPERIMENTS = [

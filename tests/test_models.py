@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from project.models import MLP, Architecture, LeNet
-from project.models.objectives.classification import mse
+from project.models.objectives.classification import Classification, mse
 from project.optim import l1_norm
 
 SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
@@ -41,6 +41,7 @@ def test_logits_and_gradients(
     model = kind(num_classes=7, input_shape=shape, **options)
     x, y = torch.randn(16, *shape), torch.randint(7, (16,))
     loss, logits = model.loss(x, y)
+    loss = loss + model.regularization_loss()
     assert logits.shape == (16, 7)
     loss.backward()
     for name, parameter in model.named_parameters():
@@ -74,9 +75,11 @@ def test_mse_equals_its_definition() -> None:
 
 
 def test_training_loss_has_label_smoothing_and_l1() -> None:
-    model = MLP(hidden=(6,), batch_norm=True, label_smoothing=0.2, l1=0.01, **SHAPE).eval()
+    objective = Classification(label_smoothing=0.2)
+    model = MLP(hidden=(6,), batch_norm=True, objective=objective, l1=0.01, **SHAPE).eval()
     x, y = torch.randn(8, 1, 28, 28), torch.randint(10, (8,))
     loss, logits = model.loss(x, y)
+    loss = loss + model.regularization_loss()
     weights = sum(
         float(w.detach().abs().sum()) for w in (model.layers[0].weight, model.head.weight)
     )

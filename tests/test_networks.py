@@ -339,7 +339,7 @@ def test_pictures_show_what_the_network_has() -> None:
     assert torch.equal(first_filters(model), model.features[0].weight)
     x = torch.randn(1, 3, 32, 32)
     maps = feature_maps(model, x)
-    assert list(maps) == ["features.1", "features.4", "features.11", "features", "avgpool"]
+    assert list(maps) == ["features.1", "features.4", "features.11", "features.12", "avgpool"]
     with torch.no_grad():
         assert torch.equal(maps["features.4"], model.features[:5](x)[0])
     mlp = MLP(hidden=(5,), num_classes=3, input_shape=(1, 8, 8))

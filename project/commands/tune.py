@@ -9,8 +9,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.tuner import Tuner
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from project import plots
 from project.data import ImageDataModule
@@ -67,34 +70,24 @@ def find(
 Found = tuple[tuple[str, str], list[tuple[float, float]], float, dict[str, str]]
 
 
-class KeepScales(L.Callback):
-    """Keeps the ratios between the parameter groups' rates, which the finder sets to one rate.
-
-    Args:
-        task: The task whose configured groups have these ratios.
-    """
-
-    def __init__(self, task: Any) -> None:
-        self.task = task
-
-    def on_before_optimizer_step(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
-    ) -> None:
-        configured, rate = self.task.configured, optimizer.param_groups[0]["lr"]
-        for group, options in zip(optimizer.param_groups, configured, strict=False):
-            group["lr"] = rate * options["lr"] / configured[0]["lr"]
-
-
 def find_lr(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> Found:
     """The rate at which the smoothed training loss falls fastest while the rate grows exponentially (Smith, 2017).
 
     A schedule scales it, as it does any configured rate.
     """
     model.check_for_nan = False  # losses may diverge
-    trainer.callbacks.append(KeepScales(model))
+
+    def keep_ratios(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """Keep the ratios between the groups' rates: the finder gives all groups one rate."""
+        first, rate = model.configured[0]["lr"], optimizer.param_groups[0]["lr"]
+        for group, options in zip(optimizer.param_groups, model.configured, strict=False):
+            group["lr"] = rate * options["lr"] / first
+
+    hook = register_optimizer_step_pre_hook(keep_ratios)
     finder = Tuner(trainer).lr_find(
         model, datamodule=data, num_training=STEPS["lr"], update_attr=False
     )
+    hook.remove()
     assert finder is not None  # which it is in fast_dev_run alone
     points = []
     for i, (rate, loss) in enumerate(
@@ -133,7 +126,7 @@ def find_batch_size(trainer: L.Trainer, model: Architecture, data: ImageDataModu
             torch.cuda.synchronize(model.device)
         ends.setdefault(data.batch_size, []).append(time.monotonic())
 
-    trainer.callbacks.append(LambdaCallback(on_train_batch_end=note))
+    hook = register_optimizer_step_post_hook(note)
     data.setup("fit")
     first, most = 2 * trainer.accumulate_grad_batches, len(data.train_indices)
     limit = first * 2 ** int(math.log2(most / first))  # which the finder does not try itself
@@ -142,13 +135,12 @@ def find_batch_size(trainer: L.Trainer, model: Architecture, data: ImageDataModu
     Tuner(trainer).scale_batch_size(
         model, datamodule=data, mode="power", batch_arg_name="batch_size", **options
     )
+    hook.remove()
     points: list[tuple[float, float]] = []
     for size, times in sorted(ends.items()):
         seconds = sorted(b - a for a, b in pairwise(times))
         if len(seconds) >= 3:
-            points.append(
-                (size, size / trainer.accumulate_grad_batches / seconds[len(seconds) // 2])
-            )
+            points.append((size, size / seconds[len(seconds) // 2]))
     if not points:
         raise UserError(f"not even --data.batch_size {first} can be trained on this device")
     fastest = max(rate for _, rate in points)

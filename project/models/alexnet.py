@@ -56,7 +56,8 @@ class AlexNet(Architecture):
             check_pixels(self, 15)
             first = conv(self.input_shape[0], 64, kernel_size=5)
             size, width = 2, 1024
-        convolutions = nn.Sequential(
+        self.avgpool = nn.AdaptiveAvgPool2d(size)
+        self.features = nn.Sequential(
             *first,
             pooling(3, stride=2),
             *conv(64, 192, kernel_size=5),
@@ -65,9 +66,9 @@ class AlexNet(Architecture):
             *conv(384, 256, kernel_size=3),
             *conv(256, 256, kernel_size=3),
             pooling(3, stride=2),
+            self.avgpool,
+            nn.Flatten(),
         )
-        self._modules["features"] = convolutions  # torchvision's name
-        self.avgpool = nn.AdaptiveAvgPool2d(size)
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(256 * size * size, width),
@@ -80,13 +81,6 @@ class AlexNet(Architecture):
         self.initialize(
             torchvision_name="alexnet" if stem == "imagenet" and not batch_norm else None
         )
-
-    def features(self, x: Tensor) -> Tensor:
-        """Pooled feature map (N, D) for images (N, C, H, W), flattened.
-
-        torchvision has the convolutions under the same name: ``get_submodule("features")``.
-        """
-        return self.avgpool(self.get_submodule("features")(x)).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (N, num_classes) for images (N, C, H, W)."""

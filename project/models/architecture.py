@@ -1,5 +1,6 @@
 """`Architecture`: a network of which an objective says what it is for."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import torch
@@ -90,9 +91,7 @@ class Architecture(ExampleInput, Task):
 
     # ---------------------------------------------------------------- layers
 
-    def features(self, x: Tensor) -> Tensor:
-        """What the head sees of samples (N, *input_shape), of shape (N, D)."""
-        raise NotImplementedError
+    features: Callable[[Tensor], Tensor]  # a method, or layers that torchvision calls so
 
     def initialize(self, torchvision_name: str | None = None) -> None:
         """Load ``weights`` and freeze the backbone: the last line of each subclass's constructor.

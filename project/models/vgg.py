@@ -61,12 +61,11 @@ class VGG(Architecture):
                 in_channels = channels
             layers.append(POOLS[pool](2, stride=2, ceil_mode=small))
             ends.append(len(layers))
-        convolutions = nn.Sequential(*layers)
-        if activation_checkpointing:
-            checkpoint_stages(convolutions, ends)
-        self._modules["features"] = convolutions  # torchvision's name
         size, width = (1, 512) if small else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(size)
+        self.features = nn.Sequential(*layers, self.avgpool, nn.Flatten())
+        if activation_checkpointing:
+            checkpoint_stages(self.features, [*ends, len(self.features)])
         self.classifier = nn.Sequential(
             nn.Linear(512 * size * size, width),
             act(),
@@ -88,13 +87,6 @@ class VGG(Architecture):
         self.initialize(
             torchvision_name=None if small else f"vgg{depth}_bn" if batch_norm else f"vgg{depth}"
         )
-
-    def features(self, x: Tensor) -> Tensor:
-        """Pooled feature map (N, D) for images (N, C, H, W), flattened.
-
-        torchvision has the convolutions under the same name: ``get_submodule("features")``.
-        """
-        return self.avgpool(self.get_submodule("features")(x)).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (N, num_classes) for images (N, C, H, W)."""
