@@ -36,9 +36,10 @@ class PredictionWriter(L.Callback):
             self.true.append(y)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        run, split = run_of(trainer), SPLITS.get(str(trainer.state.fn), ("",))[0]
-        if not split or run is None:
+        run = run_of(trainer)
+        if trainer.state.fn not in SPLITS or run is None:
             return
+        split = SPLITS[trainer.state.fn][0]
         predictions, true = gathered(trainer, self.predictions), gathered(trainer, self.true)
         loader: Any = trainer.test_dataloaders if split == "test" else trainer.val_dataloaders
         indices = gathered(trainer, [sample_indices(loader, sum(map(len, self.true)))])

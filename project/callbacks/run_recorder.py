@@ -61,11 +61,12 @@ class Record(L.Callback):
                 )
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # A module that steps its optimisers itself logs one row a batch.
+        batches = trainer.fit_loop.total_batch_idx + 1
+        steps = trainer.global_step if pl_module.automatic_optimization else batches
         for logger in trainer.loggers:
             if isinstance(logger, MetricsCSV):
-                logger.rewind(
-                    trainer.fit_loop.epoch_loop._batches_that_stepped
-                )  # a run that goes on from a checkpoint logs the rest again
+                logger.rewind(steps)  # a run that goes on logs the rest again
 
     def on_save_checkpoint(self, trainer: L.Trainer, *_: Any) -> None:
         for logger in trainer.loggers:

@@ -89,10 +89,16 @@ class Task(Optimized):
         self.record({"loss": loss, **values}, batch_idx)
         return loss
 
+    @property
+    def finished_steps(self) -> int:
+        """Optimiser steps of the run; under manual optimisation batches, of any number of steps."""
+        batches = self.trainer.fit_loop.total_batch_idx
+        return self.global_step if self.automatic_optimization else batches
+
     def record(self, values: dict[str, Tensor], batch_idx: int) -> None:
         """Keep the values of a step, and log their means every ``log_every_n_steps``."""
         self.buffer.append(values)
-        step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
+        step = self.finished_steps
         complete = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
         if complete and (step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_buffer(step)
@@ -116,7 +122,7 @@ class Task(Optimized):
 
     def on_train_epoch_end(self) -> None:
         if self.buffer:
-            self.log_buffer(self.trainer.fit_loop.epoch_loop._batches_that_stepped - 1)
+            self.log_buffer(self.finished_steps - self.automatic_optimization)
         # For callbacks that monitor them; the loggers have them.
         self.log_dict(self.train_metrics, logger=False, sync_dist=True)
 

@@ -1,6 +1,5 @@
 """What is asked of a network's outputs."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +10,7 @@ from torchmetrics import Metric
 from project.errors import UserError
 
 
-class Objective(ABC):
+class Objective:
     """Base of all objectives; subclasses are named in a config as ``objective``.
 
     Outputs have the shape (N, K), where K is the data's ``num_classes``.
@@ -26,21 +25,21 @@ class Objective(ABC):
     def __init__(self, plots: bool = True) -> None:
         self.plots = plots
 
-    @abstractmethod
     def criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss that evaluation reports, a scalar."""
+        raise NotImplementedError
 
     def training_criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss that is trained, a scalar."""
         return self.criterion(outputs, y)
 
-    @abstractmethod
     def check_targets(self, y: Tensor, num_outputs: int) -> None:
         """Raise UserError if targets `y` of a batch cannot be meant."""
+        raise NotImplementedError
 
-    @abstractmethod
     def metrics(self, num_outputs: int) -> dict[str, Metric]:
         """Metrics of evaluation by name, besides the loss."""
+        raise NotImplementedError
 
     def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Values (N,) of a training batch to log by name; must not wait for the device."""
@@ -54,9 +53,9 @@ class Objective(ABC):
         """What a user wants to know in place of the outputs, such as probabilities (N, K)."""
         return outputs
 
-    @abstractmethod
     def table(self, predictions: Tensor, names: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
         """Columns and N rows of the table of `predict`, for ``predictions`` (N, K) of K names."""
+        raise NotImplementedError
 
     def callbacks(self) -> list[L.Callback]:
         """Callbacks that draw and write what this objective is about."""

@@ -1,0 +1,106 @@
+"""Trainings that are no classification go through every command, and resume bit for bit."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project.cli.main import CLI, main
+from project.run.folder import Run, find_run
+from tests.conftest import QUIET
+from tests.kill_and_resume import differences
+from tests.test_resume import Crash, Stop, crash
+
+TASKS = Path(__file__).parent / "tasks.py"
+
+
+def test_each_takes_at_most_forty_lines() -> None:
+    classes = [node for node in ast.parse(TASKS.read_text()).body if isinstance(node, ast.ClassDef)]
+    assert len(classes) == 4
+    for node in classes:
+        assert node.end_lineno is not None
+        assert node.end_lineno - node.lineno < 40, node.name
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    # The steps of Lightning count those of both optimisers, and all k of a batch.
+    [("Autoencoder", 33), ("SimCLR", 7), ("GAN", 66), ("Distillation", 66)],
+)
+def test_fit_kill_resume_test(
+    name: str, step: int, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = [*QUIET, f"--model=tests.tasks.{name}", "--data=Digits", "--data.batch_size=64"]
+    args += ["--trainer.max_epochs=3", "--trainer.log_every_n_steps=5"]
+    args += ["--last_checkpoint.every_n_steps=7", "--trainer.callbacks+=tests.test_resume.Stop"]
+    if name == "Distillation":
+        args.append(f"--model.teacher={finished.folder}")
+    if name == "SimCLR":
+        args += ["--data.batch_size=16", "--trainer.limit_train_batches=5"]
+        args += ["--trainer.limit_val_batches=2", "--trainer.limit_test_batches=2"]
+    main(["fit", *args, "--experiment=whole"])
+    monkeypatch.setattr(Stop, "when", ("on_train_batch_start", step))
+    monkeypatch.setattr(Stop, "what", crash)
+    with pytest.raises(Crash):
+        main(["fit", *args, "--experiment=killed"])
+    main(["fit", "--run=runs/killed", *QUIET])
+    whole, killed = find_run(Path("runs/whole")), find_run(Path("runs/killed"))
+    a, b = whole.metrics.read_text(), killed.metrics.read_text()
+    assert a == b
+    assert differences(whole, killed) == []
+    assert len(whole.metrics.read_text().splitlines()) > 3
+    main(["test", "--run=runs/killed", *QUIET])
+    assert "test/loss" in killed.tests.read_text()
+
+
+def test_unused_flag_is_refused(fails: Callable[..., str]) -> None:
+    args = ["--model=tests.tasks.GAN", "--data=Digits"]
+    said = fails("fit", *args, "--optimizer=SGD", "--optimizer.lr=0.1")
+    assert "--optimizer would do nothing here, because GAN takes no optimizer" in said
+    assert "--objective would do nothing" in fails("fit", *args, "--objective=Regression")
+
+
+DATA = """
+import torch
+from project.data import Digits
+from project.data.sampler import TensorImages
+
+class Labels(Digits):
+    "Whether a digit is even, is above four, and has a loop."
+    num_classes = 3
+    class_names = ("even", "large", "loop")
+
+    def load(self, train):
+        data = super().load(train)
+        y = data.y
+        loops = torch.isin(y, torch.tensor([0, 6, 8, 9]))
+        return TensorImages(data.x, torch.stack([y % 2 == 0, y > 4, loops], 1).long())
+"""
+
+
+def test_multi_label_f1_equals_scikit_learn(
+    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sklearn.metrics import average_precision_score, f1_score
+
+    Path("labels_data.py").write_text(DATA)
+    monkeypatch.syspath_prepend(Path().absolute())
+    args = ["--model=MLP", "--data=labels_data.Labels", "--objective=MultiLabel"]
+    run = fit(*args, "--trainer.max_epochs=3", "--optimizer.lr=0.003").run
+    cli = main(["test", "--run", str(run.folder), *QUIET])
+    assert cli is not None
+    rows = [line.split(",") for line in (run.sample_predictions("test")).read_text().splitlines()]
+    assert rows[0] == ["index", *(f"{w}_{n}" for w in ("true", "predicted") for n in
+                                  ("even", "large", "loop"))]  # fmt: skip
+    true = [[int(v) for v in row[1:4]] for row in rows[1:]]
+    probabilities = [[float(v) for v in row[4:]] for row in rows[1:]]
+    predicted = [[p > 0.5 for p in ps] for ps in probabilities]
+    expected = f1_score(true, predicted, average="macro")
+    assert 0.5 < expected < 1
+    assert cli.result["test/f1_macro"] == pytest.approx(expected, abs=1e-6)
+    precision = average_precision_score(true, probabilities, average="macro")
+    assert cli.result["test/map"] == pytest.approx(precision, abs=1e-4)
+    for name in ("history", "labels_val", "labels_test"):
+        assert (run.figures / f"{name}.png").exists()
+    assert not list(run.figures.glob("confusion*"))
