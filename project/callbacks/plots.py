@@ -46,6 +46,7 @@ class Plots(L.Callback):
             log_figure(logger, f"figures/{name}", path, step - 1)  # logged from 0 on
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.run = run_of(trainer)  # a new run has its config by now
         for logger in trainer.loggers if trainer.is_global_zero else []:
             if isinstance(logger, MetricsCSV):
                 self.save(trainer, plots.history(logger.rows, self.title), "history")
