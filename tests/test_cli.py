@@ -20,7 +20,6 @@ import project
 from project.cli.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli.main import CLI, main
 from project.cli.naming import flatten
-from project.commands.sweep.trial import Parsed
 from project.loggers.metrics_csv import MetricsCSV
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
@@ -294,7 +293,7 @@ def test_flags_win_over_configs_wherever_they_stand() -> None:
     words = ["fit", "--optimizer.lr=0.5", "--optimizer", "SGD", "--config", str(DEFAULT_CONFIG)]
     assert read_arguments(words) == read_arguments([*words[:1], *words[-2:], *words[1:-2]])
     long = ["--config", str(DEFAULT_CONFIG), "--optimizer.class_path", "SGD", "--optimizer.lr=0.1"]
-    optimizer = Parsed(read_arguments(["fit", *long])).full_config()["optimizer"]
+    optimizer = CLI(read_arguments(["fit", *long])).full_config()["optimizer"]
     assert (optimizer["class_path"], optimizer["init_args"]["weight_decay"]) == (
         "torch.optim.SGD",
         0,
@@ -325,7 +324,7 @@ def test_none_is_null(word: str) -> None:
         "--experiment",
         word,
     ]
-    config = Parsed(read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *flags])).full_config()
+    config = CLI(read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *flags])).full_config()
     flat = flatten(config)
     assert {key: flat[key] for key in (*NULLABLE, "experiment")} == dict.fromkeys(
         (*NULLABLE, "experiment")

@@ -136,7 +136,7 @@ def test_a_run_needs_its_published_weights_only_once(
     main(["test", "--run", run, *QUIET])
     cli = main(["fit", "--run", run, "--trainer.max_epochs=2", *QUIET])
     assert cli is not None
-    assert cli.settings.model.init_args.weights == "DEFAULT"
+    assert cli.config.model.init_args.weights == "DEFAULT"
 
 
 def test_frozen_backbone_keeps_weights_and_statistics(

@@ -11,15 +11,10 @@ import yaml
 from project.cli.choices import GIVEN_TO_MODEL
 from project.cli.naming import difference, flag, flatten
 from project.cli.nulls import null_for_none, refuse_nulls
+from project.commands import COMMANDS
 from project.errors import UserError
 from project.run.folder import Run, find_run
 
-TRAINER_COMMANDS = ("fit", "validate", "test", "predict")
-PREFLIGHT_COMMANDS = ("describe", "check", "prepare", "export")  # they need no Trainer
-USES_CHECKPOINT = ("validate", "test", "predict", "export")
-FOLDER_COMMANDS = ("compare", "report", "results", "sweep")  # they have a parser of their own
-COMMANDS = (*TRAINER_COMMANDS, *PREFLIGHT_COMMANDS, *FOLDER_COMMANDS)
-FINDS = ("lr", "batch_size")
 DEFAULT_CONFIG = Path(__file__).parent.parent.parent / "configs" / "digits.yaml"
 
 # Keys that choose a class, with the base class that each forgets its arguments through.
@@ -45,7 +40,7 @@ class Arguments:
     """A command line made ready for LightningCLI.
 
     Attributes:
-        command: One of COMMANDS.
+        command: One of CONFIG_COMMANDS.
         run: The folder that ``--run`` names, whose config comes before every other argument.
         experiment: What a new run is called if ``--experiment`` does not say.
         difference: What a new run's id says of how it differs from the experiment's file.
@@ -78,43 +73,25 @@ def read_arguments(args: list[str]) -> Arguments:
         (find_run(Path(value)) for name, value in reversed(options) if name == "run" and value),
         None,
     )
-    asks_help = any(name in given for name in ("help", "h"))
     if run:
         options.insert(0, ("config", str(run.config)))
-    elif command in USES_CHECKPOINT and not asks_help:
-        raise UserError(
-            f"{command} needs --run: give the folder of a run, or of an experiment for its newest run"
-        )
     elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
         options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:
         options.insert(0, ("config", str(DEFAULT_CONFIG)))
     useless = {
-        "checkpoint": command not in USES_CHECKPOINT and "a run goes on from its last checkpoint",
         "model.weights": run and "the run's checkpoint has all of them",
         "model.init_args.weights": run and "the run's checkpoint has all of them",
-        "images": command not in ("predict", "export") and "only predict and export take it",
-        "format": command != "export" and "only export takes it",
-        "output": command != "export" and "only export takes it",
-        "find": command != "fit" and "only fit takes it",
-        "run": "find" in given and "--find tries a config",
-        "input_shape": command != "describe" and "it comes from the data",
-        "num_classes": command != "describe" and "it comes from the data",
         "data.val_size": folds(options) and "the fold is held out",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }
-    for name, value in options:
-        if name == "find" and value not in FINDS:
-            raise UserError(f"--find {value} is unknown: give {' or '.join(FINDS)}")
     for name in given & useless.keys():
         if useless[name]:
             raise UserError(f"--{name} would do nothing here ({useless[name]}): leave it out")
-    parsed_as = "fit" if command in PREFLIGHT_COMMANDS else command
-    args = [parsed_as, *flags(forget_replaced(options))]
-    return Arguments(
-        command, run, run.experiment if run else experiment_of(options), differs(options), args
-    )
+    experiment = run.experiment if run else experiment_of(options)
+    args = flags(forget_replaced(options))
+    return Arguments(command, run, experiment, differs(options), args)
 
 
 def is_overlay(config: str) -> bool:

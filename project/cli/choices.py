@@ -1,10 +1,19 @@
 """Rules on what the classes of a parsed config do with each other."""
 
 import inspect
+import os
+from pathlib import Path
 from pydoc import locate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from project.callbacks import refuse_xla_profiler
+from project.cli.nulls import refuse_unfit_nulls
 from project.errors import UserError
+from project.loggers.added import absolute_folders
+from project.models.pretrained import is_name
+
+if TYPE_CHECKING:
+    from project.cli.arguments import Arguments
 
 # Top-level keys that are given to the model, with the class that they have by default.
 GIVEN_TO_MODEL = {
@@ -12,6 +21,32 @@ GIVEN_TO_MODEL = {
     "optimizer": "AdamW",
     "lr_schedule": "Constant",
 }
+
+
+def check_rules(config: Any, arguments: "Arguments") -> None:
+    """Raise UserError if a parsed config cannot mean anything, or has a part that would do nothing."""
+    refuse_unfit_nulls(config)
+    if "checkpoint" in config and not arguments.run:
+        name = arguments.command
+        raise UserError(
+            f"{name} needs --run: give the folder of a run, or of an experiment for its newest run"
+        )
+    if config.get("find") and arguments.run:
+        raise UserError("--run would do nothing here (--find tries a config): leave it out")
+    refuse_xla_profiler(config.trainer.profiler)
+    refuse_unused(config)
+
+
+def resolve(config: Any) -> None:
+    """Say what is best in this config, and make its paths absolute, so that the run can be used from any folder."""
+    resolve_monitor(config)
+    data: Any = config.data.get("init_args") or {}
+    model: Any = config.model.get("init_args") or {}
+    if "root" in data:
+        data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
+    if (weights := model.get("weights")) and not is_name(weights):
+        model.weights = str(Path(weights).absolute())
+    absolute_folders(config.trainer.logger)
 
 
 def takes(model: Any, name: str) -> bool:

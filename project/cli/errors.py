@@ -6,12 +6,14 @@ import signal
 import sys
 import traceback
 from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from project.callbacks import Interrupted
+from project.callbacks import Interrupted, Start
 from project.cli.messages import one_line
 from project.errors import UserError
 from project.run.distributed import requeue
@@ -29,9 +31,8 @@ LIBRARIES = {
 }
 COMMAND_MODULES = {
     "project.callbacks.run_recorder",
-    "project.cli.main",
-    "project.cli.keys",
-    "project.cli.preflight",
+    *(f"project.cli.{name}" for name in ("errors", "keys", "main", "trainer")),
+    *(f"project.commands.{name}" for name in ("fit", "validate", "test", "predict")),
 }
 # What gloo and NCCL say when another process is gone or silent.
 LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
@@ -62,6 +63,31 @@ def check_lost(error: RuntimeError, trainer: Any) -> None:
     reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
     what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
     raise LostProcess(f"{what}: what was saved before is whole") from None
+
+
+@contextmanager
+def translated(start: Start, cli: Any = None) -> Iterator[None]:
+    """Let the parser's errors through as what caused them, and on one line if a flag is to blame.
+
+    Args:
+        start: Knows whether the first batch was reached, after which no flag is to blame.
+        cli: Its trainer, if it has one, knows the other processes.
+
+    Raises:
+        UserError: A library refused what it was given.
+        LostProcess: Another process of the run is gone.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RuntimeError) and hasattr(cli, "trainer"):
+            check_lost(error, cli.trainer)
+        inner = original(error)
+        if not start.done and not isinstance(inner, UserError) and is_refused_flag(inner):
+            raise UserError(one_line(error)) from error
+        if inner is error:
+            raise
+        raise inner from inner.__cause__
 
 
 def how(code: int) -> str:

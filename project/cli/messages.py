@@ -45,6 +45,16 @@ GROUPS = {
     "wandb": WandB,
 }
 KEYS = ("model", "data", "objective", "optimizer", "lr_schedule", *GROUPS, "seed_everything", "run")
+# Keys that not all commands have.
+OWN_KEYS = {
+    "find": "fit takes",
+    "checkpoint": "validate, test, predict and export take",
+    "images": "predict and export take",
+    "format": "export takes",
+    "output": "export takes",
+    "input_shape": "describe takes",
+    "num_classes": "describe takes",
+}
 # What jsonargparse says of a logger besides what is wrong with it, because it may also be several
 # or a bool.
 NOT_A_LOGGER = r"<class '(?:collections\.abc\.Iterable|bool)'>|valid subclass of Logger|^a (?:class path|dict) "
@@ -97,6 +107,8 @@ def nearest_key(text: str) -> str:
     )
     if not key:
         return ""
+    if key[2] in OWN_KEYS:
+        return f"; only {OWN_KEYS[key[2]]} it"
     if key[1] in GROUPS:
         return meant(key[2], list(inspect.signature(GROUPS[key[1]]).parameters), f"{key[1]}.")
     return meant(key[1] or key[2], KEYS)

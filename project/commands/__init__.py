@@ -1,22 +1,31 @@
-"""What is done with runs between two trainings: the commands compare, results, report and sweep.
+"""The commands: a module or folder for each, which is imported when its command is used.
 
-Each is a module with `add_arguments`, `run` and a docstring that is its help.
+Each has a docstring that is its help, and a function ``run``: commands on a config take the `CLI` with the parsed
+config, and those on run folders the parsed arguments. Either may have ``add_arguments(parser)`` for keys of its own.
 """
 
 from importlib import import_module
+from types import ModuleType
 
-from jsonargparse import ArgumentParser
+CONFIG_COMMANDS = {
+    "fit": "train",
+    "validate": "evaluate on the validation set",
+    "test": "evaluate on the test set",
+    "predict": "classify images of your own",
+    "describe": "show the layers of a network",
+    "check": "find out what is wrong with data and model",
+    "prepare": "make a cache of resized images",
+    "export": "write the network to one file",
+}
+FOLDER_COMMANDS = {
+    "compare": "say what differs between runs",
+    "report": "write one HTML file with all there is to see",
+    "results": "write the results of experiments",
+    "sweep": "search hyperparameters with Optuna",
+}
+COMMANDS = CONFIG_COMMANDS | FOLDER_COMMANDS
 
 
-def run_folder_command(command: str, *args: str) -> None:
-    """Run one of the commands with its arguments.
-
-    Raises:
-        UserError: An argument cannot be used.
-    """
-    module = import_module(f"project.commands.{command}")
-    parser = ArgumentParser(
-        prog=f"python -m project {command}", description=module.__doc__, exit_on_error=False
-    )
-    module.add_arguments(parser)
-    module.run(parser.parse_args(args))
+def import_command(name: str) -> ModuleType:
+    """The module of a command."""
+    return import_module(f"project.commands.{name}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,23 @@ from project.data import ImageDataModule
 from project.models import Architecture
 from project.models.pretrained import skip_pretrained
 
+if TYPE_CHECKING:
+    from project.cli.main import CLI
+
 LINKED = ("num_classes", "input_shape", "optimizer", "lr_schedule")
+
+
+def add_arguments(parser: Any) -> None:
+    """Add ``--input_shape`` and ``--num_classes``, which the data says otherwise."""
+    parser.add_argument(
+        "--input_shape", type=tuple[int, ...] | None, help="Channels, height and width."
+    )
+    parser.add_argument("--num_classes", type=int | None, help="Number of classes.")
+
+
+def run(cli: "CLI") -> None:
+    """Print the layers of the configured model."""
+    print_layers(build(cli.config))
 
 
 @dataclass

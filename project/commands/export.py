@@ -8,14 +8,15 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from project.cli.console import new_console
-from project.commands.predict import find_images, skipped
+from project.cli.keys import add_checkpoint, add_images
+from project.cli.user_images import find_images, skipped
 from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
 from project.data.folders import stack
@@ -27,10 +28,27 @@ from project.plots import evenly_spaced
 from project.run.checkpoint_io import read_checkpoint
 from project.run.folder import Run, shown
 
+if TYPE_CHECKING:
+    from project.cli.main import CLI
+
 BATCHES = [64, 1, *[7] * 5]  # that 100 images are checked in
 TOLERANCE = 1e-4  # of a probability
 ONNX_LIMIT = 2**31 - 2**22  # bytes of weights: no protobuf has 2 GiB, and the graph needs some
 Compute = Callable[[Tensor], Tensor]
+
+
+def add_arguments(parser: Any) -> None:
+    """Add ``--checkpoint``, ``--images``, ``--format`` and ``--output``."""
+    add_checkpoint(parser)
+    add_images(parser)
+    parser.add_argument("--format", type=str, default="onnx", help="onnx or torch_export.")
+    parser.add_argument("--output", type=str | None, help="The file to write.")
+
+
+def run(cli: "CLI") -> None:
+    """Export the checkpoint that ``--checkpoint`` names."""
+    assert cli.arguments.run is not None  # a rule of the command line
+    export(cli.arguments.run, cli.config, lambda: cli.parser.instantiate_classes(cli.config))
 
 
 class Classifier(nn.Module):

@@ -1,43 +1,46 @@
-"""Predictions for the user's own images."""
+"""`python -m project predict`: classify images of your own with a run."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from project import plots
-from project.data.folders import SUFFIXES, EncodedImages, images_below, warn_of_others
-from project.errors import UserError, writing
+from project.cli.keys import add_checkpoint, add_images
+from project.cli.summary import print_summary
+from project.cli.trainer import evaluation_trainer, open_run
+from project.cli.user_images import find_images, skipped
+from project.data.folders import EncodedImages
+from project.errors import writing
 from project.run.folder import Run
 
+if TYPE_CHECKING:
+    from project.cli.main import CLI
 
-def find_images(paths: list[str]) -> list[Path]:
-    """The files among ``paths``, and the images in the folders among them and below, in order of their names.
 
-    As in the folders of a dataset, hidden files and folders are left out, which macOS puts beside
-    each image.
+def add_arguments(parser: Any) -> None:
+    """Add ``--checkpoint`` and ``--images``."""
+    add_checkpoint(parser)
+    add_images(parser)
 
-    Raises:
-        UserError: A path does not exist, or a folder holds no image.
-    """
-    if not paths:
-        raise UserError("predict needs --images: give image files and folders")
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if os.path.isdir(path):  # which, unlike the path's own, is False of a name that is too long
-            inside, others = images_below(path)
-            if not inside:
-                raise UserError(f"--images {path} holds no image ({', '.join(sorted(SUFFIXES))})")
-            warn_of_others(path, others)
-            found += map(Path, inside)
-        elif os.path.isfile(path):
-            found.append(path)
-        else:
-            raise UserError(f"--images {path} does not exist: check its spelling")
-    return found
+
+def run(cli: "CLI") -> None:
+    """Predict with the checkpoint that ``--checkpoint`` names."""
+    cli.build(pretrained=False)
+    cli.run = open_run(cli)
+    cli.trainer = evaluation_trainer(cli, "predict")
+    data = cli.datamodule
+    data.images = find_images(cli.config.images or [])
+    batches = cli.trainer.predict(
+        cli.model, datamodule=data, ckpt_path=str(cli.checkpoint), weights_only=True
+    )
+    probabilities = torch.cat([batch.float() for batch in batches or []])
+    rows = write_results(cli.run, data.predict_set, probabilities, data.class_names)
+    rows["predicted"] += f" with {cli.checkpoint.name}"
+    print_summary(cli.run, cli.trainer, rows)
 
 
 def write_results(
@@ -97,9 +100,3 @@ def write_predictions(
         ):
             pairs = [(class_names[k], f"{p:.6f}") for p, k in zip(values, indices, strict=True)]
             writer.writerow([image, *(cell for pair in pairs for cell in pair)])
-
-
-def skipped(images: EncodedImages) -> dict[str, str]:
-    """A row for a summary that counts the images that cannot be read; none if all can be."""
-    count = int(images.unreadable.sum())
-    return {"skipped": f"{count} of {len(images)} image(s), which cannot be read"} if count else {}

@@ -1,9 +1,22 @@
 """`python -m project prepare`: make a cache of resized images, once."""
 
 import sys
+from typing import TYPE_CHECKING
 
+from project.cli.machine import adapt_workers
 from project.data import ImageDataModule, ImageNet
 from project.errors import UserError
+
+if TYPE_CHECKING:
+    from project.cli.main import CLI
+
+
+def run(cli: "CLI") -> None:
+    """Make the cache of the configured dataset."""
+    cli.build(pretrained=False)  # the model is not used
+    if cli.config.adapt_to_machine:
+        adapt_workers(cli.datamodule, devices=1)
+    prepare(cli.datamodule)
 
 
 def prepare(data: ImageDataModule) -> None:

@@ -30,14 +30,13 @@ def new_parser(name: str, doc: str | None) -> argparse.ArgumentParser:
 
 def fit(words: list[str], *observers: Any) -> None:
     """Run a command line as ``python -m project`` does, with callbacks that look on."""
-    from project.cli.arguments import read_arguments
-    from project.cli.main import CLI
+    from project.cli.main import run_command
     from project.cli.startup import quieten
     from project.run.speedups import spare_driver_calls
 
     quieten()
     spare_driver_calls()
-    CLI(read_arguments(words), observers)
+    run_command(words, observers)
 
 
 def measure_each(

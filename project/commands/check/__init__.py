@@ -1,13 +1,31 @@
 """`python -m project check`: what is wrong with the data or the model, before it costs a week."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from project.cli.machine import adapt, adapt_workers
 from project.commands.check.card import Card
 from project.commands.check.data import check_data
 from project.commands.check.model import check_model
 from project.data import ImageDataModule
 from project.errors import UserError
 from project.models import Architecture
+
+if TYPE_CHECKING:
+    from project.cli.main import CLI
+
+
+def run(cli: "CLI") -> None:
+    """Check the configured data and model."""
+    cli.build()
+    config, trainer = cli.config, cli.config.trainer
+    adapted = {"accelerator": trainer.accelerator, "precision": trainer.precision}
+    if config.adapt_to_machine:
+        adapt(adapted, cli.model, training=True)
+        adapt_workers(cli.datamodule, devices=1)
+    picture = Path(config.runs_dir) / (config.experiment or cli.arguments.experiment) / "check.png"
+    precisions = (str(trainer.precision), str(adapted["precision"]))
+    check(cli.datamodule, cli.model, trainer.max_epochs or 0, precisions, picture)
 
 
 def check(

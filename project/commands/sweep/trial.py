@@ -9,7 +9,7 @@ import yaml
 
 from project.cli.arguments import read_arguments
 from project.cli.console import new_console
-from project.cli.main import CLI
+from project.cli.main import CLI, run_command
 from project.commands.sweep.space import Sweep
 from project.errors import UserError
 from project.models.checks import NonFiniteError
@@ -18,16 +18,6 @@ from project.run.folder import Run, shown, write_atomically
 # A trial has one device, since other processes of it would not know which trial they belong to.
 FLAGS = ["--trainer.devices=1", "--trainer.num_nodes=1"]
 FLAGS += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-
-
-class Parsed(CLI):
-    """Parses a command line, and does nothing."""
-
-    def instantiate_classes(self) -> None:
-        """Nothing is needed."""
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        """Nothing is run."""
 
 
 class Report(L.Callback):
@@ -69,7 +59,7 @@ def check(sweep: Sweep) -> None:
     from optuna.trial import FixedTrial
 
     for corner in sweep.corners:
-        Parsed(read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(corner))]))
+        CLI(read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(corner))]))
 
 
 def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
@@ -90,7 +80,7 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
     print(f"trial {trial.number}: {' '.join(values)}", flush=True)
     report = Report(trial, sweep.metric, set(known.intermediate_values))
     try:
-        cli = CLI(read_arguments(["fit", *words]), [report])
+        cli = run_command(["fit", *words], [report])
     except (NonFiniteError, torch.OutOfMemoryError) as error:
         trial.set_user_attr("failed", str(error))
         study.tell(trial, state=TrialState.FAIL)
@@ -144,7 +134,7 @@ def conclude(study: Any, sweep: Sweep, folder: Path) -> None:
         )
     else:
         best, path = ended[0], folder / f"{sweep.path.stem}_best.yaml"
-        config = Parsed(
+        config = CLI(
             read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(best.params))])
         ).full_config()
         header = (

@@ -1,0 +1,29 @@
+"""`python -m project test`: evaluate a run on the test set."""
+
+from typing import TYPE_CHECKING
+
+from project import callbacks
+from project.cli.keys import add_checkpoint as add_arguments
+from project.cli.summary import print_summary
+from project.cli.trainer import evaluation_trainer, open_run
+from project.run.checkpoint_io import loaded_step
+
+if TYPE_CHECKING:
+    from project.cli.main import CLI
+
+__all__ = ["add_arguments", "run"]
+
+
+def run(cli: "CLI") -> None:
+    """Test the checkpoint that ``--checkpoint`` names, and count how often the test set was used."""
+    cli.build(pretrained=False)
+    cli.run = open_run(cli)
+    ledger = callbacks.Ledger(cli.run, cli.checkpoint)
+    trainer = cli.trainer = evaluation_trainer(cli, "test", [ledger])
+    rows = cli.evaluate("test", cli.checkpoint)
+    if trainer.is_global_zero:
+        rows["looks"] = f"{ledger.looks} at the test set, with this one"
+    for logger in trainer.loggers:
+        logger.log_metrics(cli.result, loaded_step(trainer) - 1)  # steps are logged from 0 on
+        logger.save()
+    print_summary(cli.run, trainer, rows)
