@@ -370,7 +370,7 @@ def test_batch_that_does_not_divide_by_the_devices() -> None:
 BUGS = """
 import lightning as L
 from project.data import Digits
-from project.data.augment import Augmentation
+from project.data.transforms.augment import Augmentation
 from project.models import MLP
 
 class InForward(MLP):

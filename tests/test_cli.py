@@ -312,7 +312,6 @@ NULLABLE += (
     "trainer.logger",
     "trainer.plugins",
     "trainer.callbacks",
-    "model_checkpoint.monitor",
 )
 
 

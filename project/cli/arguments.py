@@ -11,6 +11,7 @@ import yaml
 from project.cli.choices import GIVEN_TO_MODEL
 from project.cli.naming import difference, flag, flatten
 from project.cli.nulls import null_for_none, refuse_nulls
+from project.cli.old_runs import config_of
 from project.commands import COMMANDS
 from project.errors import UserError
 from project.run.folder import Run, find_run
@@ -74,7 +75,7 @@ def read_arguments(args: list[str]) -> Arguments:
         None,
     )
     if run:
-        options.insert(0, ("config", str(run.config)))
+        options.insert(0, ("config", str(config_of(run))))
     elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
         options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
     elif not given & {"config", "c", "model", "data"}:

@@ -103,7 +103,8 @@ def one_line(error: BaseException) -> str:
 def nearest_key(text: str) -> str:
     """The key that may have been meant instead of one that does not exist."""
     key = re.search(
-        r"(?:does not accept option '|unrecognized arguments: --)(?:(\w+)\.)?([\w.]+)", text
+        r"(?:accept option '|unrecognized arguments: --)(?:(\w+)\.)?([\w.]+)",
+        re.sub(r"Group '([\w.]+)' does not accept option '", r"accept option '\1.", text),
     )
     if not key:
         return ""

@@ -16,7 +16,7 @@ from project.models.pretrained import skip_pretrained
 if TYPE_CHECKING:
     from project.cli.main import CLI
 
-LINKED = ("num_classes", "input_shape", "optimizer", "lr_schedule")
+LINKED = ("num_classes", "input_shape", "optimizer", "lr_schedule", "objective")
 
 
 def add_arguments(parser: Any) -> None:
