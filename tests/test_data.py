@@ -14,7 +14,8 @@ from PIL import Image
 
 from project.cli.main import CLI
 from project.data import CIFAR10, CIFAR100, MNIST, Digits
-from project.data.sampler import EvalBatches, TrainBatches, TrainLoader
+from project.data.loaders import TrainLoader
+from project.data.sampler import EvalBatches, TrainBatches
 from project.data.splits import stratified_fold, stratified_split
 from project.run.seeds import derive_seed
 from tests.conftest import Python2Pickler
@@ -162,7 +163,7 @@ def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: n
 PEAK = "import resource; print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
 FIT_ON_NOISE = f"""
 from torchvision.datasets import cifar
-from project.cli import main
+from project.cli.main import main
 cifar.check_integrity = lambda path, md5: True
 main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_epochs=1", "--trainer.max_steps=50"])
 {PEAK}

@@ -21,10 +21,10 @@ from torchvision.datasets import imagenet
 from project.cli.main import main
 from project.data import ImageNet, RandAugment
 from project.data.crops import random_box
-from project.data.datamodule import identity
 from project.data.gpu import decode_on
 from project.data.images import crop, decode
-from project.data.sampler import EvalLoader, TrainBatches, TrainLoader
+from project.data.loaders import EvalLoader, TrainLoader, identity
+from project.data.sampler import TrainBatches
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
@@ -234,7 +234,7 @@ def test_too_many_bad_files_are_an_error(fails: Fails, copied: Path) -> None:
         f"--data.root={copied}",
     ]
     said = fails(*args, "--data.image_size=32", "--data.batch_size=8", "--data.num_workers=1")
-    assert "more than the share --data.max_unreadable 0.05" in said
+    assert "more than the fraction --data.max_unreadable 0.05" in said
 
 
 def test_batches_without_a_readable_image_are_left_out(copied: Path) -> None:
@@ -522,7 +522,7 @@ def test_killed_prepare_leaves_nothing_half_written(
     """A real process, ended by SIGKILL as soon as its first file is there or half done."""
     for k in range(400):
         (copied / "train" / "n01" / f"x{k}.JPEG").write_bytes(encoded(photo))
-    program = "import project.data.prepared as p, project.cli as c, sys; p.SHARD = 20; c.main(sys.argv[1:])"
+    program = "import project.data.prepared as p, project.cli.main as c, sys; p.SHARD = 20; c.main(sys.argv[1:])"
     args = [
         "prepare",
         "--model=LeNet",

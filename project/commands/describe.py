@@ -59,9 +59,9 @@ def build(settings: Any) -> Architecture:
     num_classes, input_shape = settings.num_classes, settings.input_shape
     if num_classes is None or input_shape is None:
         data: type[ImageDataModule] = imported(settings.data.class_path)
-        facts = data.facts(settings.data.init_args.as_dict())
-        num_classes = facts[0] if num_classes is None else num_classes
-        input_shape = input_shape or facts[1]
+        metadata = data.metadata(settings.data.init_args.as_dict())
+        num_classes = metadata[0] if num_classes is None else num_classes
+        input_shape = input_shape or metadata[1]
     kind = imported(settings.model.class_path)
     with skip_pretrained():
         try:

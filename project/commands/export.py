@@ -19,7 +19,7 @@ from project.cli.keys import add_checkpoint, add_images
 from project.cli.user_images import find_images, skipped
 from project.data import ImageDataModule
 from project.data.download import DownloadedDataModule
-from project.data.folders import stack
+from project.data.encoded_images import stack
 from project.errors import UserError
 from project.models import Architecture
 from project.models.checks import check_fits

@@ -80,7 +80,7 @@ class CIFAR10(DownloadedDataModule):
             tar.extractall(self.root, filter="data")  # no member leaves the folder
 
     @property
-    def integrity(self) -> str:
+    def checksum_status(self) -> str:
         return f"MD5 of {len(self.file_names)} files as published"
 
     def load(self, train: bool) -> TensorImages:

@@ -20,7 +20,7 @@ class Digits(ImageDataModule):
     class_names = tuple("0123456789")
 
     @property
-    def integrity(self) -> str:
+    def checksum_status(self) -> str:
         return "the installed scikit-learn's"
 
     def load(self, train: bool) -> TensorImages:

@@ -10,7 +10,8 @@ from torch import Tensor
 from project.data.archives import class_words, extract_imagenet, has_archive
 from project.data.crops import Crops
 from project.data.datamodule import ImageDataModule
-from project.data.folders import EncodedImages, Files, class_folders, find_images
+from project.data.encoded_images import EncodedImages, Files
+from project.data.folders import class_folders, find_images
 from project.data.gpu import LaterCrops, decode_on
 from project.data.prepared import Prepared, prepare
 from project.data.transforms.policies import Policy
@@ -78,17 +79,17 @@ class ImageNet(ImageDataModule):
         self.setup_classes()
 
     @classmethod
-    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+    def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         names = arguments["classes"] or class_folders(Path(arguments["root"]) / "train")
         size = arguments["image_size"]
         return len(names) or cls.num_classes, (3, size, size)
 
     @property
-    def integrity(self) -> str:
+    def checksum_status(self) -> str:
         return "none are published for folders; archives are compared with their MD5 when they are extracted"
 
     @property
-    def found(self) -> dict[str, Any]:
+    def resolved_args(self) -> dict[str, Any]:
         return {"classes": self.classes}
 
     def prepare_data(self) -> None:

@@ -38,7 +38,7 @@ class MNIST(DownloadedDataModule):
         mnist.MNIST(self.root, download=True)  # it knows several mirrors
 
     @property
-    def integrity(self) -> str:
+    def checksum_status(self) -> str:
         return (
             "4 files as long as their headers say; what torchvision downloads has the published MD5"
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from project.data.folders import Files
+from project.data.encoded_images import Files
 from project.data.images import decode, jpeg_size, reduced, resize_part
 from project.errors import UserError
 

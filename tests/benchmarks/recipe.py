@@ -53,7 +53,7 @@ class Recipe:
         if data["class_path"] == "ImageNet":
             classes, shape = options.classes, (3, options.side, options.side)
         else:
-            classes, shape = getattr(project.data, data["class_path"]).facts(data["init_args"])
+            classes, shape = getattr(project.data, data["class_path"]).metadata(data["init_args"])
         batch = options.batch or data["init_args"]["batch_size"]
         return cls(config, options.device, shape, classes, batch, not options.no_compile)
 

@@ -51,7 +51,7 @@ class Synthetic(ImageDataModule):
         self.mean, self.std = (0.5,) * shape[0], (0.25,) * shape[0]
 
     @classmethod
-    def facts(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+    def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         return arguments["classes"], tuple(arguments["shape"])
 
     def load(self, train: bool) -> Batch:

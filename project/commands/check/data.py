@@ -27,7 +27,7 @@ def check_data(card: Card, data: ImageDataModule, picture: Path) -> None:
         name: looked_at_in(split) for name, split in {"train": train, "test": test}.items()
     }
     card.add("files", f"{data.root}: {len(train):,} images for training, {len(test):,} for testing")
-    card.add("checksums", data.integrity)
+    card.add("checksums", data.checksum_status)
     if not in_memory:
         check_readable(card, {"train": train, "test": test}, looked_at)
     check_classes(card, data)
