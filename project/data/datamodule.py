@@ -113,7 +113,7 @@ class ImageDataModule(DeviceTransforms):
 
     def teardown(self, stage: str) -> None:
         for name in ("train_set", "test_set"):
-            dataset = getattr(self, name, None)
+            dataset: Any = getattr(self, name, None)
             if count := int(getattr(dataset, "unreadable", torch.empty(0)).sum()):
                 log.warning(f"{count} of the {len(dataset)} images of {name} could not be read")
 
