@@ -34,7 +34,8 @@ def history(rows: list[dict[str, str]], title: str) -> Figure:
     for axes, metric in ((loss, "loss"), (accuracy, "acc")):
         curve(axes, f"train/{metric}", GREY, "")
         curve(axes, f"val/{metric}", BLUE, "o")
-        axes.legend()
+        if axes.has_data():  # a regression has no accuracy
+            axes.legend()
     curve(rate, "lr", ORANGE, "")
     if all(float(row["train/loss"]) > 0 for row in rows if "train/loss" in row):
         loss.set_yscale("log")
