@@ -13,16 +13,14 @@ from torchvision.transforms.v2 import functional as reference
 from project.data import CIFAR10, ColorJitter, CutMix, Mixup, RandAugment, TrivialAugment
 from project.data.transforms.augment import (
     Crop,
-    Cutout,
     Flip,
-    RandomErasing,
     Rotate,
     crop,
-    erase,
     flip,
     rotate,
 )
 from project.data.transforms.color import hue
+from project.data.transforms.erasing import Cutout, RandomErasing, erase
 from project.data.transforms.mix import cutmix, mixup
 from project.data.transforms.policies import BINS, NAMES, SIGNED, transformed
 
@@ -158,7 +156,7 @@ def test_policies_strengths_are_torchvisions() -> None:
             if got is not None:
                 scale = (
                     255 if name == "Solarize" else 1
-                )  # torchvision's is a share of the greatest value
+                )  # torchvision's is a fraction of the greatest value
                 assert torch.allclose(torch.as_tensor(expected).float() * scale, got)
 
 
@@ -184,9 +182,9 @@ def test_erase_equals_a_loop() -> None:
 
 def test_mixup_and_cutmix_equal_a_loop() -> None:
     x, y = torch.rand(4, 3, 6, 8), torch.eye(5)[[0, 3, 1, 1]]
-    share = torch.tensor([0.0, 0.25, 0.5, 1.0])
-    mixed, targets = mixup(x, y, share)
-    for i, s in enumerate(share.tolist()):
+    lam = torch.tensor([0.0, 0.25, 0.5, 1.0])
+    mixed, targets = mixup(x, y, lam)
+    for i, s in enumerate(lam.tolist()):
         assert torch.allclose(mixed[i], s * x[i] + (1 - s) * x[i - 1])
         assert torch.allclose(targets[i], s * y[i] + (1 - s) * y[i - 1])
     top, left, bottom, right = torch.tensor(
@@ -203,13 +201,13 @@ def test_mixup_and_cutmix_equal_a_loop() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 8.0])
-def test_shares_are_beta_distributed(alpha: float) -> None:
+def test_weights_of_mixed_samples_are_beta_distributed(alpha: float) -> None:
     """Chi-square over ten bins of equal probability, as NumPy draws them; 9 degrees of freedom."""
     edges = np.quantile(
         np.random.default_rng(0).beta(alpha, alpha, 2_000_000), np.linspace(0, 1, 11)[1:-1]
     )
-    shares = Mixup(alpha).shares(20_000, generator())
-    counts = torch.bucketize(shares, torch.from_numpy(edges).float()).bincount(minlength=10)
+    weights = Mixup(alpha).weights(20_000, generator())
+    counts = torch.bucketize(weights, torch.from_numpy(edges).float()).bincount(minlength=10)
     assert chi_square(counts) < 27.9
 
 
@@ -274,7 +272,7 @@ def test_mixed_batches_have_soft_targets(mix: Mixup) -> None:
     _, soft = data.to_input(x, y, step=3)
     assert soft.shape == (64, 10)
     assert torch.allclose(soft.sum(1), torch.ones(64))
-    assert len(soft.amax(1).unique()) > 10  # each sample has a share of its own
+    assert len(soft.amax(1).unique()) > 10  # each sample has a weight of its own
     assert torch.equal(data.to_input(x, y)[1], y)  # evaluation is not mixed
 
 

@@ -1,4 +1,4 @@
-"""One LightningDataModule for each dataset. Importing a class here is what registers it for the CLI."""
+"""The datasets and transforms that a command line or config names; an import here registers one."""
 
 from project.data.cifar import CIFAR10, CIFAR100
 from project.data.datamodule import ImageDataModule
@@ -6,6 +6,7 @@ from project.data.digits import Digits
 from project.data.imagenet import ImageNet
 from project.data.mnist import MNIST
 from project.data.transforms.color import ColorJitter
+from project.data.transforms.erasing import Cutout, RandomErasing
 from project.data.transforms.mix import CutMix, Mixup
 from project.data.transforms.policies import RandAugment, TrivialAugment
 
@@ -15,10 +16,12 @@ __all__ = [
     "MNIST",
     "ColorJitter",
     "CutMix",
+    "Cutout",
     "Digits",
     "ImageDataModule",
     "ImageNet",
     "Mixup",
     "RandAugment",
+    "RandomErasing",
     "TrivialAugment",
 ]

@@ -1,1 +1,1 @@
-"""What changes a batch of training images, with randomness of its own for each sample."""
+"""Transforms of batches of training images, with random parameters for each sample."""

@@ -1,7 +1,6 @@
 """Changes of colour of whole batches, each image by an amount of its own.
 
-Images are (N, C, H, W), float in [0, 255]; C is 3, or 1 for which saturation and hue have no
-meaning and do nothing.
+Images are (N, C, H, W), float in [0, 255]. C is 3, or 1: then saturation and hue do nothing.
 """
 
 import torch
@@ -13,7 +12,7 @@ from project.errors import UserError
 
 
 def blend(x: Tensor, other: Tensor, factor: Tensor) -> Tensor:
-    """Between ``other`` for a factor of 0 and ``x`` for 1, and beyond; ``factor`` is (N,)."""
+    """Interpolate from ``other`` to ``x`` by ``factor`` (N,); above 1 it extrapolates."""
     return torch.lerp(other.expand_as(x), x, factor.view(-1, 1, 1, 1)).clamp_(0, 255)
 
 
@@ -50,7 +49,7 @@ def sharpness(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(x: Tensor, turn: Tensor) -> Tensor:
-    """Turn the hue of HSV by a share (N,) of the circle."""
+    """Turn the hue of HSV by ``turn`` (N,), a fraction of the circle."""
     if x.shape[1] == 1:
         return x
     value, low = x.amax(1), x.amin(1)
@@ -99,13 +98,13 @@ def equalize(x: Tensor) -> Tensor:
 
 
 class ColorJitter(Augmentation):
-    """Change brightness, contrast, saturation and hue, in this order, each image by amounts of its own.
+    """Change brightness, contrast, saturation and hue, in this order, by random amounts.
 
     Args:
-        brightness: Greatest change of the factor, which is drawn evenly from 1 - this to 1 + this.
-        contrast: The same.
-        saturation: The same.
-        hue: Greatest turn as a share of the circle, up to 0.5.
+        brightness: Largest change of the factor, which is drawn evenly around 1.
+        contrast: Largest change of the factor.
+        saturation: Largest change of the factor.
+        hue: Largest turn as a fraction of the circle, up to 0.5.
     """
 
     def __init__(
@@ -119,12 +118,8 @@ class ColorJitter(Augmentation):
             raise UserError(
                 f"ColorJitter: hue {hue} must lie in [0, 0.5], and the others not be negative"
             )
-        self.brightness, self.contrast, self.saturation, self.hue = (
-            brightness,
-            contrast,
-            saturation,
-            hue,
-        )
+        self.brightness, self.contrast = brightness, contrast
+        self.saturation, self.hue = saturation, hue
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         draws = 2 * torch.rand(4, len(x), generator=generator, device=x.device) - 1

@@ -1,4 +1,4 @@
-"""Mixing the images of a batch, and their targets with them."""
+"""Mixing the samples of a batch, and their targets with them."""
 
 from functools import cache
 
@@ -8,17 +8,20 @@ from torch import Generator, Tensor
 from project.errors import UserError
 
 
-def mixup(x: Tensor, y: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Blend each image and target with the one before it in the batch.
+def blend(x: Tensor, lam: Tensor) -> Tensor:
+    """Each of the samples (N, ...), of weight ``lam`` (N,), blended with the one before it."""
+    return torch.lerp(x.roll(1, 0), x, lam.view(-1, *[1] * (x.ndim - 1)).to(x))
+
+
+def mixup(x: Tensor, y: Tensor, lam: Tensor) -> tuple[Tensor, Tensor]:
+    """Blend each sample and target with the one before it in the batch.
 
     Args:
-        x: Images (N, C, H, W).
-        y: Class probabilities (N, K).
-        share: What stays of each image (N,), in [0, 1].
+        x: Samples (N, ...), float.
+        y: Targets (N,) or (N, K), float; class probabilities for classes.
+        lam: Weight of each sample (N,), in [0, 1].
     """
-    return torch.lerp(x.roll(1, 0), x, share.view(-1, 1, 1, 1)), torch.lerp(
-        y.roll(1, 0), y, share[:, None]
-    )
+    return blend(x, lam), blend(y, lam)
 
 
 def cutmix(
@@ -28,19 +31,17 @@ def cutmix(
 
     Args:
         x: Images (N, C, H, W).
-        y: Class probabilities (N, K).
-        top: First row of the boxes (N,).
-        left: First column.
-        bottom: Row after the last.
-        right: Column after the last.
+        y: Targets (N,) or (N, K), float; class probabilities for classes.
+        top: First row of each box (N,).
+        left: First column of each box (N,).
+        bottom: Row after the last of each box (N,).
+        right: Column after the last of each box (N,).
     """
-    height, width = x.shape[2:]
-    rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
+    rows, columns = (torch.arange(size, device=x.device) for size in x.shape[2:])
     down = (rows >= top[:, None]) & (rows < bottom[:, None])
     across = (columns >= left[:, None]) & (columns < right[:, None])
     box = (down[:, :, None] & across[:, None, :])[:, None]
-    share = 1 - box.float().mean((1, 2, 3))
-    return torch.where(box, x.roll(1, 0), x), torch.lerp(y.roll(1, 0), y, share[:, None].to(y))
+    return torch.where(box, x.roll(1, 0), x), blend(y, 1 - box.float().mean((1, 2, 3)))
 
 
 @cache
@@ -48,16 +49,15 @@ def beta_quantiles(alpha: float) -> Tensor:
     """Values (4097,) of Beta(alpha, alpha) at evenly spaced probabilities from 0 to 1."""
     from scipy.stats import beta
 
-    return torch.from_numpy(
-        beta.ppf(torch.linspace(0, 1, 4097, dtype=torch.float64).numpy(), alpha, alpha)
-    ).float()
+    probabilities = torch.linspace(0, 1, 4097, dtype=torch.float64).numpy()
+    return torch.from_numpy(beta.ppf(probabilities, alpha, alpha)).float()
 
 
 class Mix:
-    """Base of what mixes the samples of a batch; one can be given as ``--data.mix``.
+    """Base of transforms that mix the samples of a batch; one can be given as ``--data.mix``.
 
     Args:
-        alpha: Of the distribution Beta(alpha, alpha) of the share that stays of an image.
+        alpha: Parameter of the distribution Beta(alpha, alpha) of each sample's weight.
     """
 
     def __init__(self, alpha: float) -> None:
@@ -65,45 +65,47 @@ class Mix:
             raise UserError(f"{type(self).__name__}: alpha {alpha} must be positive")
         self.alpha = alpha
 
-    def shares(self, n: int, generator: Generator) -> Tensor:
-        """Shares (n,) drawn from Beta(alpha, alpha)."""
-        place = torch.rand(n, generator=generator, device=generator.device) * 4096
-        low = place.long().clamp_(max=4095)
+    def weights(self, n: int, generator: Generator) -> Tensor:
+        """Weights (n,) drawn from Beta(alpha, alpha)."""
+        position = torch.rand(n, generator=generator, device=generator.device) * 4096
+        low = position.long().clamp_(max=4095)
         table = beta_quantiles(self.alpha).to(generator.device, non_blocking=True)
-        return torch.lerp(table[low], table[low + 1], place - low)
+        return torch.lerp(table[low], table[low + 1], position - low)
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Mixed images (N, C, H, W), float, and class probabilities (N, K), each sample by a share of its own."""
+        """Mixed samples (N, ...) and targets (N,) or (N, K), float, with a weight for each."""
         raise NotImplementedError
 
 
 class Mixup(Mix):
-    """Blend pairs of images and their targets (Zhang et al., 2018).
+    """Blend pairs of samples and their targets (Zhang et al., 2018).
 
     Args:
-        alpha: Of the distribution Beta(alpha, alpha) of the share that stays of an image.
+        alpha: Parameter of the distribution Beta(alpha, alpha) of each sample's weight.
     """
 
     def __init__(self, alpha: float = 0.2) -> None:
         super().__init__(alpha)
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        return mixup(x, y, self.shares(len(x), generator))
+        return mixup(x, y, self.weights(len(x), generator))
 
 
 class CutMix(Mix):
     """Put a box of one image into another, and mix the targets by area (Yun et al., 2019).
 
+    The centre of a box may be any pixel; the box is cut off at the edges.
+
     Args:
-        alpha: Of the distribution Beta(alpha, alpha) of the share that stays of an image, before
-            the box, whose centre may be any pixel, is cut off at the edges.
+        alpha: Parameter of the distribution Beta(alpha, alpha) of the fraction of each image that
+            stays.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha)
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        side = (1 - self.shares(len(x), generator)).sqrt()
+        side = (1 - self.weights(len(x), generator)).sqrt()
         edges = []
         for size in x.shape[2:]:
             centre = torch.randint(size, (len(x),), generator=generator, device=x.device)

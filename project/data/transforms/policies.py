@@ -1,6 +1,8 @@
-"""Policies of many small transforms: RandAugment and TrivialAugment.
+"""RandAugment and TrivialAugment: policies of 14 transforms, with torchvision's strengths.
 
-The 14 transforms and their strengths are torchvision's; pixels that come in at an edge are black.
+torchvision's own draw one transform for a whole batch, out of the global generator. These draw one
+for each image out of a given generator, so that they also run on the device. On single images of
+224 pixels in a worker torchvision's take 0.6 of the time (2.4 against 3.8 ms for RandAugment).
 """
 
 import math
@@ -9,24 +11,15 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
+from project.data.transforms import color
 from project.data.transforms.augment import Augmentation, affine, rotate
-from project.data.transforms.color import (
-    autocontrast,
-    brightness,
-    contrast,
-    equalize,
-    posterize,
-    saturation,
-    sharpness,
-    solarize,
-)
 from project.errors import UserError
 
 BINS = 31  # strengths of each transform
 
 
 def shear(x: Tensor, amount: Tensor, vertical: bool) -> Tensor:
-    """Shear images along an axis about their top left corner, by the tangent ``amount`` (N,)."""
+    """Shear images along an axis about their top left corner; ``amount`` (N,) is the tangent."""
     one, zero, (height, width) = torch.ones_like(amount), torch.zeros_like(amount), x.shape[2:]
     if vertical:
         rows = [one, zero, zero, amount, one, amount * width / 2]
@@ -42,7 +35,7 @@ def translate(x: Tensor, pixels: Tensor, vertical: bool) -> Tensor:
     return affine(x, torch.stack(rows, 1).view(-1, 2, 3), mode="nearest")
 
 
-# Each takes images and strengths (N,), signed for those in SIGNED.
+# Functions of images and strengths (N,). The strengths of those in SIGNED have a random sign.
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Identity": lambda x, s: x,
     "ShearX": lambda x, s: shear(x, s, vertical=False),
@@ -50,24 +43,24 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "TranslateX": lambda x, s: translate(x, s, vertical=False),
     "TranslateY": lambda x, s: translate(x, s, vertical=True),
     "Rotate": lambda x, s: rotate(x, s * (math.pi / 180), mode="nearest"),
-    "Brightness": lambda x, s: brightness(x, 1 + s),
-    "Color": lambda x, s: saturation(x, 1 + s),
-    "Contrast": lambda x, s: contrast(x, 1 + s),
-    "Sharpness": lambda x, s: sharpness(x, 1 + s),
-    "Posterize": posterize,
-    "Solarize": solarize,
-    "AutoContrast": lambda x, s: autocontrast(x),
-    "Equalize": lambda x, s: equalize(x),
+    "Brightness": lambda x, s: color.brightness(x, 1 + s),
+    "Color": lambda x, s: color.saturation(x, 1 + s),
+    "Contrast": lambda x, s: color.contrast(x, 1 + s),
+    "Sharpness": lambda x, s: color.sharpness(x, 1 + s),
+    "Posterize": color.posterize,
+    "Solarize": color.solarize,
+    "AutoContrast": lambda x, s: color.autocontrast(x),
+    "Equalize": lambda x, s: color.equalize(x),
 }
 NAMES = list(OPERATIONS)
 SIGNED = torch.tensor([name in NAMES[1:10] for name in NAMES])
 
 
 class Policy(Augmentation):
-    """Base of policies; a subclass gives the strengths. ImageNet's run in its workers, others on the device.
+    """Base of policies; a subclass gives the strengths.
 
     Args:
-        num_ops: Transforms of each image, one after another.
+        num_ops: Number of transforms of each image, one after another.
     """
 
     def __init__(self, num_ops: int) -> None:
@@ -78,7 +71,7 @@ class Policy(Augmentation):
         raise NotImplementedError
 
     def bins(self, n: int, generator: Generator) -> Tensor:
-        """Which strength each of ``n`` images gets."""
+        """Positions (n,) of the strengths that ``n`` images get."""
         return torch.randint(BINS, (n,), generator=generator, device=generator.device)
 
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -88,16 +81,19 @@ class Policy(Augmentation):
             operation = torch.randint(len(NAMES), (len(x),), generator=generator, device=x.device)
             strength = table[operation, self.bins(len(x), generator)]
             negative = torch.rand(len(x), generator=generator, device=x.device) < 0.5
-            x = transformed(
-                x,
-                operation,
-                torch.where(negative & SIGNED.to(x.device)[operation], -strength, strength),
-            )
+            negative &= SIGNED.to(x.device)[operation]
+            x = transformed(x, operation, torch.where(negative, -strength, strength))
         return x, y
 
 
 def transformed(x: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
-    """Images (N, C, H, W) after the transforms with positions ``operation`` (N,) in NAMES, of ``strength`` (N,)."""
+    """Images (N, C, H, W), each after one transform.
+
+    Args:
+        x: Images.
+        operation: Position of each image's transform in NAMES (N,).
+        strength: Strength of each transform (N,).
+    """
     result = x.clone()
     for k, name in enumerate(NAMES[1:], start=1):
         chosen = (operation == k).nonzero()[:, 0]
@@ -110,28 +106,29 @@ class RandAugment(Policy):
     """``num_ops`` random transforms of one strength (Cubuk et al., 2020).
 
     Args:
-        num_ops: Transforms of each image, one after another.
-        magnitude: Their strength, 0 to 30.
+        num_ops: Number of transforms of each image, one after another.
+        magnitude: Strength of all transforms, 0 to 30.
     """
 
     def __init__(self, num_ops: int = 2, magnitude: int = 9) -> None:
         super().__init__(num_ops)
         if not 0 <= magnitude < BINS or num_ops < 1:
             raise UserError(
-                f"RandAugment: magnitude {magnitude} must lie in 0 to 30, num_ops {num_ops} be positive"
+                f"RandAugment: magnitude {magnitude} must lie in 0 to 30, num_ops {num_ops} be "
+                "positive"
             )
         self.magnitude = magnitude
 
     def strengths(self, height: int, width: int) -> dict[str, Tensor]:
-        share = torch.linspace(0, 1, BINS)
+        fraction = torch.linspace(0, 1, BINS)
         return {
-            **dict.fromkeys(("ShearX", "ShearY"), 0.3 * share),
-            "TranslateX": 150 / 331 * width * share,
-            "TranslateY": 150 / 331 * height * share,
-            "Rotate": 30 * share,
-            **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.9 * share),
-            "Posterize": 8 - (4 * share).round(),
-            "Solarize": 255 * (1 - share),
+            **dict.fromkeys(("ShearX", "ShearY"), 0.3 * fraction),
+            "TranslateX": 150 / 331 * width * fraction,
+            "TranslateY": 150 / 331 * height * fraction,
+            "Rotate": 30 * fraction,
+            **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.9 * fraction),
+            "Posterize": 8 - (4 * fraction).round(),
+            "Solarize": 255 * (1 - fraction),
         }
 
     def bins(self, n: int, generator: Generator) -> Tensor:
@@ -145,12 +142,12 @@ class TrivialAugment(Policy):
         super().__init__(num_ops=1)
 
     def strengths(self, height: int, width: int) -> dict[str, Tensor]:
-        share = torch.linspace(0, 1, BINS)
+        fraction = torch.linspace(0, 1, BINS)
         return {
-            **dict.fromkeys(("ShearX", "ShearY"), 0.99 * share),
-            **dict.fromkeys(("TranslateX", "TranslateY"), 32 * share),
-            "Rotate": 135 * share,
-            **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.99 * share),
-            "Posterize": 8 - (6 * share).round(),
-            "Solarize": 255 * (1 - share),
+            **dict.fromkeys(("ShearX", "ShearY"), 0.99 * fraction),
+            **dict.fromkeys(("TranslateX", "TranslateY"), 32 * fraction),
+            "Rotate": 135 * fraction,
+            **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), 0.99 * fraction),
+            "Posterize": 8 - (6 * fraction).round(),
+            "Solarize": 255 * (1 - fraction),
         }
