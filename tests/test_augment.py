@@ -86,7 +86,7 @@ def test_rotate_equals_torchvisions(size: tuple[int, int]) -> None:
 
 
 def test_crop_is_uniform() -> None:
-    """Chi-square over the 25 shifts of up to 2 pixels; 24 degrees of freedom exceed 51.2 once in a thousand draws."""
+    """Chi-square over the 25 shifts of up to 2 pixels: above 51.2 once in a thousand draws."""
     x = torch.zeros(5000, 1, 8, 8)
     x[:, :, 4, 4] = 1
     moved = Crop(2)(x, torch.zeros(5000), torch.Generator().manual_seed(0))[0]
@@ -126,7 +126,7 @@ def strength_of(name: str, strength: float) -> Callable[[Tensor], Tensor]:
 )
 @pytest.mark.parametrize("k", range(len(NAMES)), ids=NAMES)
 def test_policies_transforms_equal_torchvisions(policy: RandAugment, k: int) -> None:
-    """In one batch with different strengths; torchvision truncates to uint8 after each of its steps."""
+    """In one batch of different strengths; torchvision truncates to uint8 after each step."""
     name, x = NAMES[k], images(10)
     table = policy.strengths(32, 40).get(name, torch.zeros(BINS))
     strengths = table[[0, 3, 9, 17, 30]].repeat(2) * (
@@ -187,6 +187,10 @@ def test_mixup_and_cutmix_equal_a_loop() -> None:
     for i, s in enumerate(lam.tolist()):
         assert torch.allclose(mixed[i], s * x[i] + (1 - s) * x[i - 1])
         assert torch.allclose(targets[i], s * y[i] + (1 - s) * y[i - 1])
+    features, values = torch.rand(4, 10), torch.rand(4)  # a table, and one number a sample
+    mixed, targets = mixup(features, values, lam)
+    assert torch.allclose(mixed, torch.lerp(features.roll(1, 0), features, lam[:, None]))
+    assert torch.allclose(targets, torch.lerp(values.roll(1), values, lam))
     top, left, bottom, right = torch.tensor(
         [[0, 1, 2, 3], [0, 2, 4, 4], [6, 3, 6, 3], [8, 7, 5, 4]]
     )

@@ -39,8 +39,8 @@ def test_impossible_split_is_refused(size: float) -> None:
 def test_digits() -> None:
     train, test = Digits().load(train=True), Digits().load(train=False)
     assert (len(train), len(test)) == (1438, 359)
-    shares = [count / 359 for _, count in sorted(Counter(test.y.tolist()).items())]
-    assert all(abs(share - 0.1) < 0.004 for share in shares)
+    fractions = [count / 359 for _, count in sorted(Counter(test.y.tolist()).items())]
+    assert all(abs(fraction - 0.1) < 0.004 for fraction in fractions)
     whole = {
         x.numpy().tobytes() + bytes([y])
         for s in (train, test)
@@ -165,13 +165,14 @@ FIT_ON_NOISE = f"""
 from torchvision.datasets import cifar
 from project.cli.main import main
 cifar.check_integrity = lambda path, md5: True
-main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_epochs=1", "--trainer.max_steps=50"])
+main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_epochs=1",
+      "--trainer.max_steps=50"])
 {PEAK}
 """
 
 
 def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
-    """Files of CIFAR-10's size need 1.6 times their bytes at most, beside what importing torch and lightning takes."""
+    """Files of CIFAR-10's size need at most 1.6 times their bytes, besides the imports."""
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -197,7 +198,7 @@ def test_folds_are_disjoint_stratified_and_whole() -> None:
     for rest, held in folds:
         assert torch.equal(torch.cat([rest, held]).sort().values, torch.arange(1004))
         counts = Counter(y[held].tolist())
-        assert [abs(counts[k] - share) <= 1 for k, share in enumerate((100.6, 60.2, 40))] == [
+        assert [abs(counts[k] - expected) <= 1 for k, expected in enumerate((100.6, 60.2, 40))] == [
             True
         ] * 3
     assert torch.equal(torch.cat([held for _, held in folds]).sort().values, torch.arange(1004))

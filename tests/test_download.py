@@ -1,4 +1,4 @@
-"""CIFAR's archives, from a server on this machine in the place of the published ones."""
+"""CIFAR's archives, from a server on this machine in place of the published ones."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ def archive_of(root: Path, folder: str, *more: tuple[str, bytes]) -> bytes:
 
 @pytest.fixture
 def publish(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Makes these contents what the mirrors of a data module and then its first host give, `None` for nothing."""
+    """Let the mirrors and then the first host give these contents, `None` for nothing."""
 
     def publish(kind: type[CIFAR10], *contents: bytes | None, md5_of: bytes) -> list[str]:
         folder, address = server

@@ -41,7 +41,7 @@ def photo() -> np.ndarray:
 
 @pytest.fixture
 def copied(folders: Path, tmp_path: Path) -> Path:
-    """A copy of `folders` to change, in a folder with spaces and other letters than those of ASCII."""
+    """A copy of `folders` to change, in a folder with spaces and letters outside ASCII."""
     return Path(shutil.copytree(folders, tmp_path / "bilder für alle 圖"))
 
 
@@ -54,7 +54,8 @@ def encoded(pixels: np.ndarray | Image.Image, kind: str = "JPEG", **options: obj
 
 def fit_folder(fit: Callable, root: Path, *args: str) -> object:
     return fit(
-        "--model=AlexNet", "--model.stem=small", "--model.batch_norm=true", "--data=ImageNet", f"--data.root={root}",
+        "--model=AlexNet", "--model.stem=small", "--model.batch_norm=true",
+        "--data=ImageNet", f"--data.root={root}",
         "--data.image_size=32", "--data.batch_size=8", "--trainer.max_epochs=1", *args,
     )  # fmt: skip
 
@@ -146,7 +147,7 @@ def test_imagenet_centres_are_torchvisions(folders: Path) -> None:
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_crops_equal_the_slow_path(scale: int, photo: np.ndarray) -> None:
-    """Mean difference to decoding by Pillow and resizing in float; large JPEGs are decoded at a half or a quarter."""
+    """Mean difference to Pillow and resizing in float; large JPEGs are decoded smaller."""
     height, width = photo.shape[0] * scale, photo.shape[1] * scale
     data = encoded(Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC))
     with Image.open(io.BytesIO(data)) as file:
@@ -156,7 +157,7 @@ def test_crops_equal_the_slow_path(scale: int, photo: np.ndarray) -> None:
         top, left, h, w = random_box(height, width, 0.08, draws)
         part = pixels[None, :, top : top + h, left : left + w]
         slow = torch.nn.functional.interpolate(part, (64, 64), mode="bilinear", antialias=True)[0]
-        ours = crop(data, lambda height, width: random_box(height, width, 0.08, draws), 64)  # noqa: B023
+        ours = crop(data, lambda h, w: random_box(h, w, 0.08, draws), 64)  # noqa: B023
         assert float((ours.float() - slow).abs().mean()) < 1
 
 
@@ -214,7 +215,8 @@ def test_bad_files_are_skipped_named_and_counted(
     said = capfd.readouterr().err
     skipped = [line for line in said.splitlines() if line.startswith("skipped")]
     assert len(skipped) == 5  # once each in two epochs
-    assert {name for name in [*BAD, "gone.jpg", "itself.jpg"] if any(name in line for line in skipped)} == {
+    bad = [*BAD, "gone.jpg", "itself.jpg"]
+    assert {name for name in bad if any(name in line for line in skipped)} == {
         *BAD, "gone.jpg", "itself.jpg",
     }  # fmt: skip
     assert re.search(r"ignored 1 file\(s\) .*notes.txt", said)
@@ -277,7 +279,7 @@ def test_progressive_size(fit: Callable, folders: Path) -> None:
     sizes = []
     data = ImageNet(root=str(folders), image_size=128, start_size=64)
     data.trainer = type("Trainer", (), {"max_epochs": 5})()  # type: ignore[assignment]
-    assert [data.train_size(epoch) for epoch in range(5)] == [64, 64, 96, 128, 128]
+    assert [data.sample_size()(epoch) for epoch in range(5)] == [64, 64, 96, 128, 128]
     cli = fit_folder(
         fit, folders, "--data.start_size=16", "--trainer.max_epochs=3", "--data.image_size=48"
     )
@@ -473,9 +475,9 @@ def test_cache_gives_the_images_at_that_size(
 def test_prepare_goes_on_and_ends_with_the_same_bytes(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Fails
 ) -> None:
-    from project.data import prepared
+    from project.data import shards
 
-    monkeypatch.setattr(prepared, "SHARD", 4)
+    monkeypatch.setattr(shards, "SHARD", 4)
     other = Path(shutil.copytree(copied, tmp_path / "other"))
     steps = ImageNet(root=str(copied), cache=24).prepare_cache()
     for _ in range(3):
@@ -522,7 +524,8 @@ def test_killed_prepare_leaves_nothing_half_written(
     """A real process, ended by SIGKILL as soon as its first file is there or half done."""
     for k in range(400):
         (copied / "train" / "n01" / f"x{k}.JPEG").write_bytes(encoded(photo))
-    program = "import project.data.prepared as p, project.cli.main as c, sys; p.SHARD = 20; c.main(sys.argv[1:])"
+    imports = "import project.data.shards as s, project.cli.main as c, sys"
+    program = f"{imports}; s.SHARD = 20; c.main(sys.argv[1:])"
     args = [
         "prepare",
         "--model=LeNet",

@@ -1,7 +1,11 @@
-"""ImageNet's official archives, extracted into a folder for each class, and the names of its classes."""
+"""ImageNet's official archives, extracted into a folder for each class.
+
+torchvision's ``parse_train_archive`` shows no progress, writes the classes' archives to the disk
+first, which are another 138 GB, and extracts without a filter, so that a member can lie outside the
+folder. Its ``parse_val_archive`` does not notice missing images. Its reader of the devkit is used.
+"""
 
 import hashlib
-import re
 import shutil
 import sys
 import tarfile
@@ -21,7 +25,7 @@ def has_archive(root: Path, split: str) -> bool:
 
 
 def extract_imagenet(root: Path) -> None:
-    """Make ``root/train`` and ``root/val`` where they are missing and the official archive is there.
+    """Make ``root/train`` and ``root/val`` out of the official archives where they are missing.
 
     A folder appears only once it is whole. The classes of the validation images come from the
     devkit's archive.
@@ -58,7 +62,7 @@ def extract_train(archive: Path, folder: Path) -> None:
 
 
 def extract_val(archive: Path, classes: list[str], folder: Path) -> None:
-    """Extract an archive of images of which ``classes`` gives the classes in the order of their names."""
+    """Extract an archive of images; ``classes`` are theirs in the order of their names."""
     with reading(archive, "Extracting") as file, tarfile.open(fileobj=file, mode="r|") as tar:
         for name in set(classes):
             (folder / name).mkdir(parents=True)
@@ -75,14 +79,15 @@ def extract_val(archive: Path, classes: list[str], folder: Path) -> None:
 
 
 def validation_classes(root: Path) -> list[str]:
-    """Classes of the official validation images, out of the devkit."""
+    """Classes of the official validation images, from the devkit."""
     from torchvision.datasets import imagenet
 
     name, md5 = imagenet.ARCHIVE_META["devkit"]
     if not (root / imagenet.META_FILE).exists():
         if not (root / name).exists():
             raise UserError(
-                f"{root} has the archive of the validation images, but not {name} with their classes: get it"
+                f"{root} has the archive of the validation images, but not {name} with their "
+                "classes: get it"
             )
         check_md5(root / name, md5)
         imagenet.parse_devkit_archive(root)
@@ -99,7 +104,8 @@ def members(tar: tarfile.TarFile, archive: Path) -> Iterator[tuple[str, IO[bytes
         content = tar.extractfile(member) if member.isfile() else None
         if content is None or Path(member.name).name != member.name or member.name.startswith("."):
             raise UserError(
-                f"{archive} holds {member.name}, which does not belong there: get the official archive"
+                f"{archive} holds {member.name}, which does not belong there: get the official "
+                "archive"
             )
         yield member.name, content
 
@@ -124,24 +130,3 @@ def reading(path: Path, what: str) -> Iterator[IO[bytes]]:
         path, "rb", description=description, console=console, disable=not sys.stderr.isatty()
     ) as file:
         yield file
-
-
-def class_words(root: Path, wnids: list[str]) -> list[str]:
-    """English names of classes that are named by their WordNet IDs; the given names where those are unknown.
-
-    They come from Kaggle's ``LOC_synset_mapping.txt`` in ``root``, else from the official devkit,
-    else from torchvision if all of ImageNet's classes are there.
-    """
-    from torchvision.datasets import imagenet
-    from torchvision.models import ResNet18_Weights
-
-    categories = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
-    kaggle, known = root / "LOC_synset_mapping.txt", {}
-    if kaggle.is_file():
-        lines = [line.partition(" ") for line in kaggle.read_text(encoding="utf-8").splitlines()]
-        known = {wnid: words.split(",")[0] for wnid, _, words in lines}
-    elif (root / imagenet.META_FILE).is_file():
-        known = {wnid: words[0] for wnid, words in imagenet.load_meta_file(root)[0].items()}
-    elif len(wnids) == len(categories) and all(re.fullmatch(r"n\d{8}", wnid) for wnid in wnids):
-        known = dict(zip(wnids, categories, strict=True))
-    return [known.get(wnid, wnid) for wnid in wnids]

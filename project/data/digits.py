@@ -8,9 +8,9 @@ from project.data.splits import stratified_split
 
 
 class Digits(ImageDataModule):
-    """1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak, 1998): real data without a download.
+    """1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak, 1998), without a download.
 
-    There is no official split here; a fixed stratified fifth is the test set.
+    There is no official split; a fixed stratified fifth is the test set.
     """
 
     num_classes = 10

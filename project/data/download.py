@@ -12,10 +12,10 @@ from project.errors import UserError
 
 
 class DownloadedDataModule(ImageDataModule):
-    """Base of sets that torchvision can download; a subclass says where its files are and how to fetch them.
+    """Base of datasets that torchvision can download; a subclass gives their files.
 
     Args:
-        download: Download missing files, checking their MD5.
+        download: Download missing files and check their MD5.
     """
 
     def __init__(self, download: bool = True, **kwargs) -> None:
@@ -24,7 +24,7 @@ class DownloadedDataModule(ImageDataModule):
 
     @property
     def folder(self) -> Path:
-        """Where the files are."""
+        """Folder of the files."""
         raise NotImplementedError
 
     @property
@@ -47,8 +47,9 @@ class DownloadedDataModule(ImageDataModule):
         except (RuntimeError, OSError, EOFError, tarfile.TarError) as error:
             reason = str(error).splitlines()[-1] if isinstance(error, RuntimeError) else error
             raise UserError(
-                f"{type(self).__name__} is not in {self.folder} and could not be downloaded ({reason}): put "
-                f"{', '.join(self.file_names)} (or the published archives) there, or give their --data.root"
+                f"{type(self).__name__} is not in {self.folder} and could not be downloaded "
+                f"({reason}): put {', '.join(self.file_names)} (or the published archives) there, "
+                "or give their --data.root"
             ) from None
 
 

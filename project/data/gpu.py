@@ -13,12 +13,12 @@ from project.data.images import Box, decode, jpeg_size
 
 @dataclass
 class Encoded:
-    """A training sample that waits for the device.
+    """A training sample that the device is to decode.
 
     Attributes:
-        content: Of a JPEG's file.
-        box: The part that is wanted.
-        side: Height and width to resize it to.
+        content: Content of a JPEG file.
+        box: Part of the image that becomes the sample.
+        side: Height and width that the part is resized to.
     """
 
     content: bytes
@@ -27,15 +27,15 @@ class Encoded:
 
 
 class LaterCrops(Crops):
-    """As `Crops`, but random parts of JPEGs are left to the device; other files have none to leave it to."""
+    """As `Crops`, but leaves random parts of JPEGs to the device."""
 
-    def part(self, data: bytes, draws: list[list[float]], side: int) -> Tensor | Encoded:  # type: ignore[override]
+    def part(  # type: ignore[override]
+        self, data: bytes, draws: list[list[float]], side: int
+    ) -> Tensor | Encoded:
         size = jpeg_size(data)
-        return (
-            Encoded(data, random_box(*size, self.min_area, draws), side)
-            if size
-            else super().part(data, draws, side)
-        )
+        if size is None:  # no JPEG
+            return super().part(data, draws, side)
+        return Encoded(data, random_box(*size, self.min_area, draws), side)
 
 
 def decode_on(device: torch.device, samples: list[Tensor | Encoded]) -> Tensor:
@@ -47,27 +47,19 @@ def decode_on(device: torch.device, samples: list[Tensor | Encoded]) -> Tensor:
     from torchvision.io import ImageReadMode, decode_jpeg
 
     encoded = [sample for sample in samples if isinstance(sample, Encoded)]
-    contents = [
-        torch.frombuffer(bytearray(sample.content), dtype=torch.uint8) for sample in encoded
-    ]
-    with (
-        warnings.catch_warnings()
-    ):  # deprecated since torchvision 0.29, but its successor is no dependency of it
+    contents = [torch.frombuffer(bytearray(s.content), dtype=torch.uint8) for s in encoded]
+    with warnings.catch_warnings():
+        # It is deprecated since torchvision 0.29, which does not require its successor.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            images = iter(
-                decode_jpeg(contents, mode=ImageReadMode.RGB, device=device) if contents else []
-            )
-        except (
-            RuntimeError
-        ):  # one of them; libjpeg-turbo or Pillow may read it, or say what is wrong
-            images = iter([decode(sample.content).to(device) for sample in encoded])
+            decoded = decode_jpeg(contents, ImageReadMode.RGB, device) if contents else []
+        except RuntimeError:  # libjpeg-turbo or Pillow may read all, or say what is wrong
+            decoded = [decode(sample.content).to(device) for sample in encoded]
+    images = iter(decoded)
     return torch.stack(
         [
-            resized(next(images), sample.box, sample.side)
-            if isinstance(sample, Encoded)
-            else sample.to(device)
-            for sample in samples
+            resized(next(images), s.box, s.side) if isinstance(s, Encoded) else s.to(device)
+            for s in samples
         ]
     )
 
@@ -76,8 +68,5 @@ def resized(image: Tensor, box: Box, side: int) -> Tensor:
     """A part of an image (3, H, W), resized with antialiasing, as uint8."""
     top, left, height, width = box
     part = image[None, :, top : top + height, left : left + width].float()
-    return (
-        F.interpolate(part, (side, side), mode="bilinear", antialias=True)[0]
-        .round_()
-        .to(torch.uint8)
-    )
+    whole = F.interpolate(part, (side, side), mode="bilinear", antialias=True)[0]
+    return whole.round_().to(torch.uint8)

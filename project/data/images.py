@@ -1,4 +1,7 @@
-"""Reading image files: EXIF rotation is ignored, as is ImageNet's convention, alpha dropped, 16 bits become 8."""
+"""Reading image files.
+
+The EXIF rotation is ignored, as usual for ImageNet; alpha is dropped, and 16 bits become 8.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,18 @@ Box = tuple[int, int, int, int]  # top, left, height and width of a part, in pix
 
 
 class UnreadableImage(UserError):
-    """A file that cannot be read, or is no image; names it."""
+    """A file that cannot be read, or is no image."""
 
     def __init__(self, path: Path, reason: object) -> None:
         super().__init__(printable(f"cannot decode the image {path} ({reason}): leave it out"))
 
 
 def resized(data: bytes, shape: tuple[int, int, int]) -> Tensor:
-    """uint8 image of a shape (C, H, W): an encoded image, resized and converted to that number of channels.
+    """Decode an image, and resize and convert it to a shape.
 
     Args:
-        data: Content of an image's file.
-        shape: Of the result.
+        data: Content of an image file.
+        shape: Shape (C, H, W) of the result, uint8.
 
     Raises:
         ValueError: The content cannot be decoded.
@@ -41,15 +44,15 @@ def resized(data: bytes, shape: tuple[int, int, int]) -> Tensor:
 
 
 def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:
-    """uint8 RGB image (3, side, side): a part of an encoded image, resized with antialiasing.
+    """Part of an encoded image as uint8 (3, side, side), resized with antialiasing.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size, which its blocks' lower
-    frequencies alone give (Wallace, 1992), where that leaves twice the pixels that are needed;
+    A JPEG is decoded at a half, a quarter or an eighth of its size, out of the lower
+    frequencies of its blocks (Wallace, 1992), where that leaves twice the pixels that are needed;
     antialiasing then hides the difference.
 
     Args:
-        data: Content of an image's file.
-        choose: Gives the part of an image of the given height and width.
+        data: Content of an image file.
+        choose: Function from an image's height and width to the part.
         side: Height and width of the result.
 
     Raises:
@@ -62,34 +65,31 @@ def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:
 
 
 def reduced(pixels: int, needed: int) -> int:
-    """By what a JPEG's size can be divided in decoding so that twice the needed pixels are left: 1, 2, 4 or 8."""
+    """Largest divisor (1, 2, 4 or 8) of a JPEG's size that leaves twice the needed pixels."""
     return max((r for r in (2, 4, 8) if pixels >= 2 * r * needed), default=1)
 
 
 def resize_part(image: Tensor, box: Box, reduction: int, size: tuple[int, int]) -> Tensor:
-    """uint8 image (3, *size): a part of another that was decoded at 1/reduction of its size, with antialiasing.
+    """Part of a decoded image as uint8 (3, *size), resized with antialiasing.
 
     Args:
-        image: uint8 (3, H, W).
+        image: Decoded image (3, H, W), uint8.
         box: The part, in pixels before the reduction.
-        reduction: See `decode`.
+        reduction: Divisor of the size that the image was decoded with.
         size: Height and width of the result.
     """
     top, left, height, width = box
     if reduction == 1:
         part = image[None, :, top : top + height, left : left + width]
-        part = part.contiguous(
-            memory_format=torch.channels_last
-        )  # its kernel is twice as fast as the other
+        part = part.contiguous(memory_format=torch.channels_last)  # twice as fast
         return F.interpolate(part, size, mode="bilinear", antialias=True)[0]
     from PIL import Image
 
     edges = (left, top, left + width, top + height)
     limits = (*image.shape[:0:-1], *image.shape[:0:-1])
     inside = tuple(min(edge / reduction, limit) for edge, limit in zip(edges, limits, strict=True))
-    pixels = Image.fromarray(
-        image.permute(1, 2, 0).numpy()
-    )  # the edges lie between pixels, which only Pillow can do
+    # The edges lie between pixels, which only Pillow supports.
+    pixels = Image.fromarray(image.permute(1, 2, 0).numpy())
     return to_tensor(pixels.resize(size[::-1], Image.Resampling.BILINEAR, box=inside))
 
 
@@ -105,7 +105,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def decode(data: bytes, reduction: int = 1) -> Tensor:
-    """uint8 RGB image (3, H, W) of a file's content; a JPEG's height and width can be divided by 2, 4 or 8.
+    """uint8 RGB image (3, H, W) of a file's content; ``reduction`` divides the size of a JPEG.
 
     Raises:
         ValueError: The content cannot be decoded.

@@ -53,7 +53,9 @@ class MNIST(DownloadedDataModule):
 
 
 def read_idx(path: Path, magic: int) -> Tensor:
-    """The uint8 array of an idx file, with the number of dimensions that its magic number states.
+    """The uint8 array of an idx file; the magic number ends with its number of dimensions.
+
+    torchvision's reader has assertions and errors of `view` for damage, and names no file.
 
     Raises:
         UserError: The file is missing, truncated or something else.

@@ -1,4 +1,4 @@
-"""The samples of each batch, a function of (seed, epoch, step, rank) and never of what ran before."""
+"""The samples of each batch: a function of (seed, epoch, step, rank), not of what ran before."""
 
 from collections.abc import Callable, Iterator
 

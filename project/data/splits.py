@@ -1,4 +1,9 @@
-"""Which samples of a training set are held out: seeded and stratified by class."""
+"""Which samples of a training set are held out: seeded and stratified by class.
+
+scikit-learn's splitters would pick other samples for the same seed, and a run that is resumed would
+then train on what it held out. One permutation also serves hold-outs of any size, and folds whose
+sizes differ by one at most.
+"""
 
 import torch
 from torch import Tensor
@@ -8,30 +13,34 @@ from project.run.seeds import derive_seed
 
 
 def stratified_order(y: Tensor, seed: int) -> Tensor:
-    """A permutation (N,) drawn from ``seed`` of which every stretch has the classes ``y`` (N,) in proportion."""
+    """A random permutation (N,) that has the classes of ``y`` in proportion in any range of it.
+
+    Args:
+        y: int64 classes (N,). With other targets, the permutation is random only.
+        seed: Seed of the permutation.
+    """
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(derive_seed(seed)))
     if y.ndim != 1 or y.dtype != torch.int64:
         return order  # there are no classes
     classes = y[order]
-    # Position of each sample within its class, as a fraction: any range of fractions has all
-    # classes in proportion.
-    place = torch.empty(len(y), dtype=torch.float64)
+    # Any range of positions within the classes, as fractions, has the classes in proportion.
+    position = torch.empty(len(y), dtype=torch.float64)
     for k in classes.unique():
         members = (classes == k).nonzero()[:, 0]
-        place[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
-    return order[place.argsort(stable=True)]
+        position[members] = (torch.arange(len(members), dtype=torch.float64) + 0.5) / len(members)
+    return order[position.argsort(stable=True)]
 
 
 def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of a part and of its complement, both in ascending order; the part has each class in proportion.
+    """A part of the samples that has the classes in proportion, and the rest.
 
     Args:
-        y: Class of each sample (N,).
-        size: Samples to hold out, or their share if it is a float below 1.
-        seed: Of the draw.
+        y: Targets (N,) or (N, K), as in `stratified_order`.
+        size: Number of samples to hold out, or their fraction if it is a float.
+        seed: Seed of the permutation.
 
     Returns:
-        The rest and the held-out part.
+        Indices of the rest and of the held-out part, both in ascending order.
 
     Raises:
         UserError: Nothing would be left in either part.
@@ -46,12 +55,12 @@ def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, T
 
 
 def stratified_fold(y: Tensor, fold: int, num_folds: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of all samples but those of one of ``num_folds`` parts, and of that part, as in `stratified_split`.
+    """As `stratified_split`, with one of ``num_folds`` parts held out.
 
-    The parts of all folds are disjoint and cover everything; their sizes differ by one at most.
+    The parts are disjoint and cover all samples; their sizes differ by one at most.
 
     Raises:
-        UserError: There is no such part, or not a sample for each.
+        UserError: There is no such part, or there are fewer samples than parts.
     """
     if not 2 <= num_folds <= len(y):
         raise UserError(

@@ -1,4 +1,4 @@
-"""What the targets of a dataset must be."""
+"""Targets of a dataset that are classes, and their check."""
 
 import torch
 from torch import Tensor

@@ -5,16 +5,15 @@ import signal
 
 
 def ignore_signals(worker: int) -> None:
-    """A terminal's Ctrl-C and a cluster's signals reach every process; the main one saves, for which workers live."""
+    """Leave Ctrl-C and a cluster's signals to the main process, which needs the workers to save."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(signum, signal.SIG_IGN)
 
 
 def end_workers() -> None:
-    """End the workers of loaders that were left in the middle: Python would wait for them at its exit."""
-    before = signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # PyTorch's handler takes their end for a failure
+    """End the workers of unfinished loaders, for which Python would wait at its exit."""
+    # PyTorch's handler takes their end for a failure.
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for child in multiprocessing.active_children():
         child.kill()
         child.join()

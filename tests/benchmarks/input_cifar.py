@@ -69,8 +69,8 @@ def rate(batches: Iterator[torch.Tensor], seconds: float) -> float:
 
 def compare(pipelines: dict[str, Callable[[], float]], turns: int) -> dict[str, float]:
     """Median images per second of each, taking turns after one that is not counted."""
-    found = [{name: measure() for name, measure in pipelines.items()} for _ in range(turns + 1)]
-    return {name: statistics.median(turn[name] for turn in found[1:]) for name in pipelines}
+    times = [{name: measure() for name, measure in pipelines.items()} for _ in range(turns + 1)]
+    return {name: statistics.median(turn[name] for turn in times[1:]) for name in pipelines}
 
 
 if __name__ == "__main__":

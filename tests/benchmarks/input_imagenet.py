@@ -1,4 +1,4 @@
-"""How fast training crops of photographs are made on one core, against the path of torchvision's references.
+"""How fast one core makes training crops of photographs, against torchvision's references.
 
     python -m tests.benchmarks.input_imagenet --images DIR [--turns 8]
 
@@ -36,7 +36,8 @@ SIDE, BATCH = 224, 32
 def ours(root: Path, cache: int | None) -> Iterator[torch.Tensor]:
     """Training batches of the datamodule without end."""
     data = ImageNet(root=str(root), batch_size=BATCH, val_size=1, cache=cache)
-    data.trainer = SimpleNamespace(world_size=1, global_rank=0, accumulate_grad_batches=1)  # type: ignore[assignment]
+    trainer = SimpleNamespace(world_size=1, global_rank=0, accumulate_grad_batches=1)
+    data.trainer = trainer  # type: ignore[assignment]
     data.setup("fit")
     loader = data.train_dataloader()
     while True:
