@@ -1,5 +1,7 @@
-"""What the command line means before LightningCLI parses it: which run, which configs, what may not be set."""
+"""What must be known of a command line before its parser is built: command, run, configs, classes."""
 
+import argparse
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -9,7 +11,7 @@ from typing import Any
 import yaml
 
 from project.cli.choices import GIVEN_TO_MODEL
-from project.cli.naming import difference, flag, flatten
+from project.cli.naming import difference, flag
 from project.cli.nulls import null_for_none, refuse_nulls
 from project.cli.old_runs import config_of
 from project.commands import COMMANDS
@@ -34,6 +36,7 @@ LINKED = {
     "lr_schedule": "is the top-level key lr_schedule; use --lr_schedule",
     "objective": "is the top-level key objective; use --objective",
 }
+CLASS_PATH = re.compile(rf"^--({'|'.join(CLASS_KEYS)})\.class_path(?==|$)")
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Arguments:
         run: The folder that ``--run`` names, whose config comes before every other argument.
         experiment: What a new run is called if ``--experiment`` does not say.
         difference: What a new run's id says of how it differs from the experiment's file.
+        given: Names of the flags.
         args: For the parser.
     """
 
@@ -52,185 +56,118 @@ class Arguments:
     run: Run | None
     experiment: str
     difference: str
+    given: set[str]
     args: list[str]
 
 
 def read_arguments(args: list[str]) -> Arguments:
-    """Interpret a command line.
+    """Find out what a command line is about; flags win over configs wherever they stand.
 
     Raises:
-        UserError: It cannot mean anything, or has a part that would do nothing.
+        UserError: There is no such command, run or config, or a linked argument is set.
     """
     command, *rest = args
     if command not in COMMANDS:
         close = get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {close[0]}?" if close else "the command comes first"
         raise UserError(f"{command!r} is no command ({hint}): use one of {', '.join(COMMANDS)}")
-    options = configs_first(
-        [(plain_name(name), null_for_none(name, value)) for name, value in split_options(rest)]
-    )
-    given = {name for name, _ in options}
-    run = next(
-        (find_run(Path(value)) for name, value in reversed(options) if name == "run" and value),
-        None,
-    )
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-c", "--config", type=Path, action="append", default=[])
+    parser.add_argument("--run", type=Path)
+    known, words = parser.parse_known_args(rest)
+    options, paths = split_options(words), known.config
+    given = {name for name, _ in pairs(options)}
+    run = find_run(known.run) if known.run else None
     if run:
-        options.insert(0, ("config", str(config_of(run))))
-    elif command == "describe" and "model" in given and not given & {"config", "c", "data"}:
-        options.insert(0, ("data", "ImageNet"))  # the networks' papers' own shape and classes
-    elif not given & {"config", "c", "model", "data"}:
-        options.insert(0, ("config", str(DEFAULT_CONFIG)))
-    useless = {
-        "model.weights": run and "the run's checkpoint has all of them",
-        "model.init_args.weights": run and "the run's checkpoint has all of them",
-        "data.val_size": folds(options) and "the fold is held out",
-        "experiment": run and "the run has its folder",
-        "runs_dir": run and "the run has its folder",
-    }
-    for name in given & useless.keys():
-        if useless[name]:
-            raise UserError(f"--{name} would do nothing here ({useless[name]}): leave it out")
-    experiment = run.experiment if run else experiment_of(options)
-    args = flags(forget_replaced(options))
-    return Arguments(command, run, experiment, differs(options), args)
+        paths = [config_of(run), *paths]
+        options.append([f"--run={known.run}"])
+    elif not paths and not given & {"model", "data"}:
+        paths = [DEFAULT_CONFIG]
+    elif command == "describe" and not paths and "data" not in given:
+        options.insert(0, ["--data=ImageNet"])  # the networks' papers' own shape and classes
+    configs = [(path, read_config(path)) for path in paths]
+    experiment, base, changes = name_parts(configs, options)
+    experiment = run.experiment if run else experiment
+    args = list(forget_replaced(configs, options))
+    return Arguments(command, run, experiment, difference(base, changes), given, args)
 
 
-def is_overlay(config: str) -> bool:
-    """Whether a config only changes others."""
-    return Path(config).parent.name == "with"
+def name_parts(
+    configs: list[tuple[Path, dict[str, Any]]], options: list[list[str]]
+) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
+    """The experiment's name, its files, and how overlays and flags change them.
+
+    The experiment is called after its file, or after model and data if there is none.
+    """
+    flags = [flag(name, value) for name, value in pairs(options) if name]
+    files = {path.stem: content for path, content in configs if path.parent.name != "with"}
+    changes = [content for path, content in configs if path.parent.name == "with"] + flags
+    if files:
+        return list(files)[-1], list(files.values()), changes
+    base = [change for change in flags if change.keys() <= {"model", "data"}]
+    names = [class_name(value).lower() for change in base for value in change.values()]
+    return "_".join(filter(None, names)), base, changes
 
 
-def experiment_of(options: list[tuple[str, str | None]]) -> str:
-    """The name of the experiment's file, or of the model and data if there is none."""
-    configs = [
-        value
-        for name, value in options
-        if name in ("config", "c") and value and not is_overlay(value)
-    ]
-    names = [
-        named_class(value).lower() for name, value in options if name in ("data", "model") and value
-    ]
-    return Path(configs[-1]).stem if configs else "_".join(names)
-
-
-def differs(options: list[tuple[str, str | None]]) -> str:
-    """How overlays and flags change the experiment's file, as part of a run's id."""
-    files: list[dict[str, Any]] = []
-    changes: list[dict[str, Any]] = []
-    for name, value in options:
-        if name in ("config", "c") and value:
-            (changes if is_overlay(value) else files).append(read_config(Path(value)))
-        elif name:
-            changes.append(flag(name, value))
-    if not files:  # then the experiment is called after these
-        files = [change for change in changes if change.keys() <= {"model", "data"}]
-    return difference(files, changes)
-
-
-def folds(options: list[tuple[str, str | None]]) -> bool:
-    """Whether a flag or config asks for cross-validation."""
-    configs = [
-        flatten(read_config(Path(value)))
-        for name, value in options
-        if name in ("config", "c") and value
-    ]
-    return any(name == "data.num_folds" for name, _ in options) or any(
-        c.get("data.num_folds") for c in configs
-    )
-
-
-def plain_name(name: str) -> str:
-    """``model`` for ``model.class_path``, and all other names as they are."""
-    key = name.removesuffix(".class_path")
-    return key if key in CLASS_KEYS else name
-
-
-def configs_first(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    """Options with configs before all flags, which win over them wherever they stand."""
-    parts: list[list[tuple[str, str | None]]] = []
-    for name, value in options:
-        if name or not parts:
-            parts.append([])
-        parts[-1].append((name, value))
-    parts.sort(key=lambda part: part[0][0] not in ("config", "c"))
-    return [option for part in parts for option in part]
-
-
-def split_options(args: list[str]) -> Iterator[tuple[str, str | None]]:
-    """Options as (name without dashes, value); further values of an option have the name ''."""
-    words = iter(args)
-    pending: str | None = None
+def split_options(words: list[str]) -> list[list[str]]:
+    """The words of each flag, with ``--model`` for ``--model.class_path`` and ``null`` for ``None``."""
+    options: list[list[str]] = []
     for word in words:
-        if not word.startswith("-") or word[1:2].isdigit():
-            yield (pending if pending is not None else "", word)
-            pending = None
-            continue
-        if pending is not None:
-            yield pending, None
-            pending = None
-        name, equals, value = word.lstrip("-").partition("=")
-        if equals:
-            yield name, value
+        if not options or (word.startswith("-") and not word[1:2].isdigit()):
+            options.append([re.sub(CLASS_PATH, r"--\1", word)])
         else:
-            pending = name
-    if pending is not None:
-        yield pending, None
+            options[-1].append(word)
+    for option, (name, value) in zip(options, pairs(options), strict=True):
+        if value is not None and null_for_none(name, value) != value:
+            option[:] = [f"--{name}=null", *option[2:]]
+    return options
 
 
-def flags(options: list[tuple[str, str | None]]) -> list[str]:
-    """The inverse of `split_options`."""
-    words = []
-    for name, value in options:
-        if name:
-            words.append(f"-{name}" if len(name) == 1 else f"--{name}")
-        if value is not None:
-            words.append(value)
-    return words
+def pairs(options: list[list[str]]) -> Iterator[tuple[str, str | None]]:
+    """Name and value of each flag; None for one without a value, '' for words before the first flag."""
+    for word, *values in options:
+        name, equals, value = word.lstrip("-").partition("=")
+        if not word.startswith("-"):
+            yield "", word
+        else:
+            yield name, value if equals else next(iter(values), None)
 
 
-def forget_replaced(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    """Make a class that replaces another start from its own defaults, where jsonargparse keeps like-named arguments.
+def forget_replaced(
+    configs: list[tuple[Path, dict[str, Any]]], options: list[list[str]]
+) -> Iterator[str]:
+    """The parser's words, in which a class that replaces another starts from its own defaults.
 
-    Without this, ``--optimizer AdamW`` over a config with SGD would train with SGD's learning rate.
+    jsonargparse keeps like-named arguments: ``--optimizer AdamW`` over a config with SGD would
+    train with SGD's learning rate. The base class, named in between, has none to keep.
 
     Raises:
-        UserError: A linked argument is set, or a config cannot be read.
+        UserError: A linked argument is set, or a class that every run needs is null.
     """
-    result: list[tuple[str, str | None]] = []
+    parts = [([f"--config={path}"], content, f"in {path}") for path, content in configs]
+    for words, (name, value) in zip(options, pairs(options), strict=True):
+        content = flag(name, value) if name in CLASS_KEYS and value else {}
+        parts.append((words, content, f"--{name}"))
+        if name.startswith("model."):
+            key = name.removeprefix("model.").removeprefix("init_args.")
+            refuse_linked([key.split(".")[0]], f"--{name}")
     current = dict(GIVEN_TO_MODEL)
-    for name, value in options:
-        content: dict[str, Any] = {}
-        if name in ("config", "c") and value:
-            content = read_config(Path(value))
-            model = content.get("model")
-            linked = (model.get("init_args") or {}) if isinstance(model, dict) else {}
-            refuse_linked(linked, f"in {value}")
-            refuse_nulls(content, f"in {value}")
-        elif name in CLASS_KEYS and value:
-            content = flag(name, value)
-            refuse_nulls(content, f"--{name}")
-        elif name.startswith("model."):
-            refuse_linked(
-                [name.removeprefix("model.").removeprefix("init_args.").split(".")[0]], f"--{name}"
-            )
-        chosen = {key: new for key in CLASS_KEYS if (new := class_name(content.get(key)))}
-        for key, new in chosen.items():
-            if current.get(key, new) != new:
-                result.append((key, CLASS_KEYS[key]))
-            current[key] = new
-        result.append((name, value))
-    return result
+    for words, content, where in parts:
+        model = content.get("model")
+        refuse_linked((model.get("init_args") or {}) if isinstance(model, dict) else {}, where)
+        refuse_nulls(content, where)
+        for key, base in CLASS_KEYS.items():
+            new = class_name(content.get(key))
+            if new and current.setdefault(key, new) != new:
+                yield f"--{key}={base}"
+                current[key] = new
+        yield from words
 
 
 def class_name(value: Any) -> str:
     """The last part of a class path, given as such or as a dict with it; '' if there is none."""
     path = value.get("class_path") if isinstance(value, dict) else value
     return path.rsplit(".", 1)[-1] if isinstance(path, str) else ""
-
-
-def named_class(word: str) -> str:
-    """The last part of a class path in a flag, which may be YAML: ``{class_path: MLP}``."""
-    return class_name(flag("model", word)["model"])
 
 
 def refuse_linked(keys: Any, where: str) -> None:

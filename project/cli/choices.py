@@ -31,8 +31,19 @@ def check_rules(config: Any, arguments: "Arguments") -> None:
         raise UserError(
             f"{name} needs --run: give the folder of a run, or of an experiment for its newest run"
         )
-    if config.get("find") and arguments.run:
-        raise UserError("--run would do nothing here (--find tries a config): leave it out")
+    run = arguments.run
+    useless = {
+        "run": config.get("find") and run and "--find tries a config",
+        "model.weights": run and "the run's checkpoint has all of them",
+        "model.init_args.weights": run and "the run's checkpoint has all of them",
+        "data.val_size": (config.data.get("init_args") or {}).get("num_folds")
+        and "the fold is held out",
+        "experiment": run and "the run has its folder",
+        "runs_dir": run and "the run has its folder",
+    }
+    for name, reason in useless.items():
+        if reason and name in {*arguments.given, "run"}:
+            raise UserError(f"--{name} would do nothing here ({reason}): leave it out")
     refuse_xla_profiler(config.trainer.profiler)
     refuse_unused(config)
 
