@@ -42,8 +42,7 @@ class ImageDataModule(DeviceTransforms):
         mix: Mixes the samples of training batches and their targets after that; None for nothing.
         val_size: Training samples held out for validation, or their fraction if below 1.
         split_seed: Seed of that hold-out, apart from the seed of the training.
-        fold: With ``num_folds``, the fold (from 0 on) that is held out in place of ``val_size``:
-            k-fold cross-validation.
+        fold: Fold of ``num_folds``, from 0 on, that is held out in place of ``val_size``.
         num_folds: Number of disjoint, stratified folds of the training set.
     """
 
@@ -64,8 +63,7 @@ class ImageDataModule(DeviceTransforms):
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
             raise UserError(
-                f"batch_size {batch_size} must be positive, and num_workers {num_workers} not "
-                "negative"
+                f"batch_size {batch_size} must be positive, num_workers {num_workers} not negative"
             )
         if (fold is None) != (num_folds is None):
             raise UserError("--data.fold and --data.num_folds belong together: give both")

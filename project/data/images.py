@@ -1,7 +1,4 @@
-"""Reading image files.
-
-The EXIF rotation is ignored, as usual for ImageNet; alpha is dropped, and 16 bits become 8.
-"""
+"""Reading image files; EXIF rotation is ignored, alpha dropped, and 16 bits become 8."""
 
 from __future__ import annotations
 
