@@ -111,7 +111,9 @@ class CLI(LightningCLI):
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""
         config = self.full_config()
-        config["data"].setdefault("init_args", {}).update(getattr(self.datamodule, "resolved_args", {}))
+        config["data"].setdefault("init_args", {}).update(
+            getattr(self.datamodule, "resolved_args", {})
+        )
         refuse_unreadable(config, self.parser)
         return config
 
