@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from project.data.folders import SUFFIXES, EncodedImages, images_below, warn_of_others
+from project.data.encoded_images import EncodedImages
+from project.data.folders import SUFFIXES, images_below, warn_of_others
 from project.errors import UserError
 
 
