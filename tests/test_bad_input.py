@@ -108,7 +108,10 @@ MLP_ON_MNIST = [
             "2x2 pixels or more",
         ),
         (["describe", "--model=ResNet", "--checkpoint=best"], "only validate, test"),
-        (["fit", "--data=ImageNet", "--model=ResNet", "--data.min_area=-1"], "a share of the area"),
+        (
+            ["fit", "--data=ImageNet", "--model=ResNet", "--data.min_area=-1"],
+            "a fraction of the area",
+        ),
         (
             ["fit", "--data=ImageNet", "--model=ResNet", "--data.root=nowhere"],
             "holds no folder for each class",
@@ -176,13 +179,13 @@ def test_only_a_class_that_fits_the_key_is_suggested(
             "did you mean monitor?",
         ),
         (["--optimizer.degrees=3"], "Option 'degrees' is not accepted by AdamW"),
-        (["--wandb.tag=[a]"], "unrecognized arguments: --wandb.tag [a]; did you mean wandb.tags?"),
+        (["--wandb.tag=[a]"], "unrecognized arguments: --wandb.tag=[a]; did you mean wandb.tags?"),
         (
             ["--model_checkpoint.monito=a"],
-            "--model_checkpoint.monito a; did you mean model_checkpoint.monitor?",
+            "--model_checkpoint.monito=a; did you mean model_checkpoint.monitor?",
         ),
-        (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs 3"),
-        (["--modle=MLP"], "unrecognized arguments: --modle MLP; did you mean model?"),
+        (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs=3"),
+        (["--modle=MLP"], "unrecognized arguments: --modle=MLP; did you mean model?"),
     ],
 )
 def test_only_an_argument_of_the_class_is_suggested(

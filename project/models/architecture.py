@@ -57,7 +57,9 @@ class Architecture(ExampleInput, Task):
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule", "objective"], logger=False)
         for name in self.hparams:
             if name.startswith("dropout") and not 0 <= self.hparams[name] <= 1:
-                raise UserError(f"{name} is {self.hparams[name]}: give a probability from 0 to 1")
+                raise UserError(
+                    f"{name} is {self.hparams[name]}, but it is a probability: give 0 to 1"
+                )
         self.num_classes, self.input_shape = num_classes, input_shape
         self.objective = Classification() if objective is None else objective
         self.weights, self.freeze_backbone = weights, freeze_backbone
@@ -139,7 +141,7 @@ class Architecture(ExampleInput, Task):
         if self.channels_last:
             if not any(parameter.ndim == 4 for parameter in self.parameters()):
                 raise UserError(
-                    f"--model.channels_last does nothing in {name}: it has no convolution"
+                    f"--model.channels_last does nothing in {name}, which has no convolution"
                 )
             self.to(memory_format=torch.channels_last)  # activations follow the kernels
 
