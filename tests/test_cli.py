@@ -425,4 +425,4 @@ def test_compiled_keys_stay_clean(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch, "compile", lambda function: lambda *args: function(*args))
     cli = fit("--model.compile=true", "--trainer.max_epochs=1", "--adapt_to_machine=false")
     assert not any("_orig_mod" in name for name in cli.model.state_dict())
-    assert "loss" in vars(cli.model)
+    assert "training_loss" in vars(cli.model)

@@ -179,7 +179,7 @@ def test_without_the_dataset_and_what_training_began_from(
     run_copy: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_copy.config.write_text(
-        run_copy.config.read_text().replace("weights: null", "weights: /no/such/file.pt")
+        run_copy.config.read_text().replace("    weights: null", "    weights: /no/such/file.pt")
     )
     monkeypatch.setattr(Digits, "load", None)
     folder = run_copy.folder / "pictures"

@@ -69,7 +69,8 @@ def train_by_hand(
     ]
     optimizer = torch.optim.SGD(groups, fused=True, **recipe)
     rates = [group["lr"] for group in optimizer.param_groups]
-    smoothing, bf16 = arguments["label_smoothing"], "bf16" in content["trainer"]["precision"]
+    smoothing = content["objective"]["init_args"]["label_smoothing"]
+    bf16 = "bf16" in content["trainer"]["precision"]
 
     def loss_of(images: Tensor, classes: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
