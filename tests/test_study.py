@@ -170,7 +170,7 @@ def test_runs_that_no_test_is_right_for(
         files = [f"--json={tmp_path}/t.json", f"--picture={tmp_path}/p.png"]
         main(["compare", *(str(run.folder) for run in runs), *files])
         output = capsys.readouterr().out
-        assert "looks at test" in output
+        assert "test evaluations" in output
         assert reason in output
         assert reason in json.loads((tmp_path / "t.json").read_text())["test"]["reason"]
     assert "p = " not in output

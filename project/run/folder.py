@@ -135,6 +135,11 @@ def write_atomically(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def common_folder(folders: list[Path]) -> Path:
+    """The deepest folder above all of ``folders``."""
+    return Path(os.path.commonpath([folder.parent for folder in folders]))
+
+
 def now() -> str:
     """Local time with its offset, to the second."""
     return datetime.now().astimezone().isoformat(timespec="seconds")
