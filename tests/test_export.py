@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from project.cli.main import main
-from project.commands.export import Classifier
+from project.commands.export.classifier import Classifier
 from project.data import CIFAR10, MNIST, Digits, ImageDataModule
 from project.models import MLP, ImageClassifier, LeNet, ResNet
 from project.run.folder import Run, find_run

@@ -26,9 +26,10 @@ from project.cli.preflight import preflight
 from project.cli.startup import quieten
 from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_train
 from project.commands import run_folder_command
-from project.commands.predict import find_images, write_results
+from project.commands.predict import write_results
 from project.commands.tune import find
 from project.data import ImageDataModule
+from project.data.given_images import find_images
 from project.data.workers import end_workers
 from project.errors import UserError
 from project.loggers.added import absolute_folders, all_loggers

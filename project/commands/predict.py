@@ -1,7 +1,6 @@
 """Predictions for the user's own images."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,35 +8,10 @@ import torch
 from torch import Tensor
 
 from project import plots
-from project.data.folders import SUFFIXES, EncodedImages, images_below, warn_of_others
-from project.errors import UserError, writing
+from project.data.folders import EncodedImages
+from project.data.given_images import skipped
+from project.errors import writing
 from project.run.folder import Run
-
-
-def find_images(paths: list[str]) -> list[Path]:
-    """The files among ``paths``, and the images in the folders among them and below, in order of their names.
-
-    As in the folders of a dataset, hidden files and folders are left out, which macOS puts beside
-    each image.
-
-    Raises:
-        UserError: A path does not exist, or a folder holds no image.
-    """
-    if not paths:
-        raise UserError("predict needs --images: give image files and folders")
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if os.path.isdir(path):  # which, unlike the path's own, is False of a name that is too long
-            inside, others = images_below(path)
-            if not inside:
-                raise UserError(f"--images {path} holds no image ({', '.join(sorted(SUFFIXES))})")
-            warn_of_others(path, others)
-            found += map(Path, inside)
-        elif os.path.isfile(path):
-            found.append(path)
-        else:
-            raise UserError(f"--images {path} does not exist: check its spelling")
-    return found
 
 
 def write_results(
@@ -97,9 +71,3 @@ def write_predictions(
         ):
             pairs = [(class_names[k], f"{p:.6f}") for p, k in zip(values, indices, strict=True)]
             writer.writerow([image, *(cell for pair in pairs for cell in pair)])
-
-
-def skipped(images: EncodedImages) -> dict[str, str]:
-    """A row for a summary that counts the images that cannot be read; none if all can be."""
-    count = int(images.unreadable.sum())
-    return {"skipped": f"{count} of {len(images)} image(s), which cannot be read"} if count else {}
