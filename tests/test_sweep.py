@@ -15,7 +15,7 @@ import yaml
 
 from project.cli.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli.main import CLI, main
-from project.commands.sweep.space import read_sweep
+from project.commands.sweep.file import read_sweep
 from project.commands.sweep.trial import Parsed
 
 optuna = pytest.importorskip("optuna")
