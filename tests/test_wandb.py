@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from project.cli.main import CLI, main
-from project.loggers.wandb import as_id, resolve_mode
+from project.loggers.wandb_setup import as_id, resolve_mode
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 

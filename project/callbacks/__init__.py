@@ -9,8 +9,7 @@ from project.callbacks.plots import Figures
 from project.callbacks.prediction_writer import Predictions
 from project.callbacks.progress import ProgressBar
 from project.callbacks.resume import Resume
-from project.callbacks.run_recorder import Ledger, Record, Start
-from project.run.speedups import NoProfiler, skip_empty_hooks
+from project.callbacks.run_recorder import RunRecorder, Start, TestLog
 
 __all__ = [
     "BestCheckpoint",
@@ -18,16 +17,14 @@ __all__ = [
     "Interrupted",
     "LastCheckpoint",
     "Learned",
-    "Ledger",
     "Lookahead",
-    "NoProfiler",
     "Predictions",
     "ProgressBar",
-    "Record",
     "Resume",
+    "RunRecorder",
     "Start",
+    "TestLog",
     "attach_others",
     "check_callbacks",
     "refuse_xla_profiler",
-    "skip_empty_hooks",
 ]

@@ -72,8 +72,6 @@ class BestCheckpoint(ModelCheckpoint):
                 self.filename = "best"
         if self.filename == "best":
             self._enable_version_counter = False
-        if not self._every_n_train_steps and not self._train_time_interval:
-            self.on_train_batch_end = None  # it would have nothing to do
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Any]) -> None:
         super()._save_topk_checkpoint(trainer, monitor_candidates)

@@ -8,7 +8,10 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's bar with rich, drawn five times a second at most: to draw it can take longer than a small step."""
+    """Lightning's RichProgressBar, drawn five times a second at most.
+
+    Drawing can take longer than a training step of a small model.
+    """
 
     next_time = 0.0
 
@@ -20,5 +23,5 @@ class ProgressBar(RichProgressBar):
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)  # the summary gives the run in full
-        return {**pl_module.latest, **metrics}
+        metrics.pop("v_num", None)  # the summary names the run in full
+        return {**getattr(pl_module, "latest", {}), **metrics}

@@ -36,11 +36,11 @@ from project.loggers.added import absolute_folders, all_loggers
 from project.loggers.wandb import WandB
 from project.models import ImageClassifier
 from project.models.pretrained import is_name, weights_superseded
+from project.run import speedups
 from project.run.checkpoint_io import SafeCheckpointIO, newest_good
 from project.run.distributed import bound_waiting, cluster_plugins, refuse_forked_processes
 from project.run.folder import new_run
 from project.run.provenance import record_outcome
-from project.run.speedups import spare_driver_calls
 
 # Arguments that say what to do with a run, and are no part of its config.
 NOT_OF_A_RUN = (
@@ -121,7 +121,6 @@ class CLI(ParserCLI):
             **self._get(self.config_init, "trainer"),
             "default_root_dir": str(self.run.folder),
         }
-        config["profiler"] = config["profiler"] or callbacks.NoProfiler()
         config["plugins"] = [*(config["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
         if settings.find:  # nothing stays of what it trains
             config |= {"logger": False, "enable_checkpointing": False}
@@ -135,8 +134,8 @@ class CLI(ParserCLI):
                 "--trainer.barebones true would leave out the loggers and checkpoints of the run"
             )
         if command == "test":
-            self.ledger = callbacks.Ledger(self.run, self.checkpoint)
-            observers.append(self.ledger)
+            self.test_log = callbacks.TestLog(self.run, self.checkpoint)
+            observers.append(self.test_log)
         if not settings.find:
             observers += [
                 kind(self.run)
@@ -154,7 +153,10 @@ class CLI(ParserCLI):
             callbacks.check_callbacks(theirs, self.model)
         if command == "fit" and not settings.find:
             self.resume = callbacks.Resume(self.run)
-            observers += [callbacks.Record(self.run, self.saved_config(), adapted), self.resume]
+            observers += [
+                callbacks.RunRecorder(self.run, self.saved_config(), adapted),
+                self.resume,
+            ]
         if config["enable_checkpointing"] is not False:
             best = self._get(self.config_init, "model_checkpoint")
             best.attach(self.run)
@@ -187,19 +189,15 @@ class CLI(ParserCLI):
 
     def fit(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         if self.settings.find:
-            print_summary(
-                self.run,
-                self.trainer,
-                find(self.settings.find, self.run, self.trainer, model, datamodule),
-            )
+            with speedups.applied(self.trainer, model):
+                rows = find(self.settings.find, self.run, self.trainer, model, datamodule)
+            print_summary(self.run, self.trainer, rows)
             return
         refuse_nothing_to_train(self.trainer)
         best, resume = self.run.checkpoint("best"), newest_good(self.run.to_resume)
-        callbacks.skip_empty_hooks(self.trainer, model)
-        start = time.monotonic()
-        self.trainer.fit(
-            model, datamodule=datamodule, ckpt_path=resume and str(resume), weights_only=True
-        )
+        start, ckpt_path = time.monotonic(), resume and str(resume)
+        with speedups.applied(self.trainer, model):
+            self.trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
         steps = self.trainer.global_step
         trained = f"{self.trainer.current_epoch} epochs, {steps} steps"
         if resume and steps == model.loaded_step:
@@ -223,7 +221,8 @@ class CLI(ParserCLI):
     def test(self, model: ImageClassifier, datamodule: ImageDataModule) -> None:
         rows = self.evaluate("test", self.checkpoint)
         if self.trainer.is_global_zero:
-            rows["looks"] = f"{self.ledger.looks} at the test set, with this one"
+            count = self.test_log.num_test_evaluations
+            rows["test set"] = f"evaluated on {count} time(s), with this one"
         for logger in self.trainer.loggers:
             logger.log_metrics(
                 self.result, model.loaded_step - 1
@@ -298,7 +297,6 @@ def main(args: list[str] | None = None) -> CLI | None:
     """
     words = sys.argv[1:] if args is None else args
     quieten()
-    spare_driver_calls()
     if not words or words[0] in ("-h", "--help"):
         print(project.__doc__)
         return None

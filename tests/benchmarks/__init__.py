@@ -33,10 +33,8 @@ def fit(words: list[str], *observers: Any) -> None:
     from project.cli.arguments import read_arguments
     from project.cli.main import CLI
     from project.cli.startup import quieten
-    from project.run.speedups import spare_driver_calls
 
     quieten()
-    spare_driver_calls()
     CLI(read_arguments(words), observers)
 
 
