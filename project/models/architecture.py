@@ -1,6 +1,5 @@
 """`ImageClassifier`: everything about training a classifier that is not its layers."""
 
-import inspect
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -110,14 +109,6 @@ class ImageClassifier(OptimizedNetwork):
         """What `fit` logs, and callbacks can monitor."""
         return ["train/loss", "train/acc", *(f"val/{name}" for name in self.eval_metrics)]
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the running hook under this name thirty times a step, and nn.Module would
-        # look each time # whether it is a parameter, buffer or module.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
     def setup(self, stage: str) -> None:
         if not hasattr(self, "initialized"):
             raise UserError(
@@ -182,9 +173,6 @@ class ImageClassifier(OptimizedNetwork):
         if steps and (step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_window(step)
         return loss
-
-    # Lightning looks at the signature at every step, and finds it ready here.
-    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
 
     def on_train_epoch_end(self) -> None:
         if self.window:
