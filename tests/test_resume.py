@@ -103,7 +103,7 @@ def test_crash_in_validation(option: str, crashes: int, monkeypatch: pytest.Monk
     """Where an epoch ends before its loader does, and in mid-epoch; the second crash comes before any training."""
     args = [*ARGS, f"--trainer.{option}"]
     main(["fit", *args, "--experiment=whole"])
-    monkeypatch.setattr(LastCheckpoint, "long", 0.0)
+    monkeypatch.setattr(LastCheckpoint, "long_validation", 0.0)
     monkeypatch.setattr(Stop, "what", crash)
     for command in (["fit", *args, "--experiment=crashed"], ["fit", "--run=runs/crashed", *QUIET])[
         :crashes
@@ -130,7 +130,7 @@ def test_signal(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(Stop, "when", when)
     monkeypatch.setattr(Stop, "what", lambda: os.kill(os.getpid(), signum))
-    monkeypatch.setattr(LastCheckpoint, "long", long)
+    monkeypatch.setattr(LastCheckpoint, "long_validation", long)
     with pytest.raises(SystemExit) as stop:
         main(["fit", *ARGS, "--experiment=stopped"])
     assert stop.value.code == 128 + signum
@@ -193,7 +193,7 @@ def test_real_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "share", "epochs", "expected"),
+    ("minutes", "fraction", "epochs", "expected"),
     [
         (
             "1e-9",
@@ -206,13 +206,13 @@ def test_real_kills(tmp_path: Path) -> None:
     ],
 )
 def test_intervals(
-    minutes: str, share: float, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+    minutes: str, fraction: float, epochs: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved, save = [], LastCheckpoint.save
     monkeypatch.setattr(
         LastCheckpoint, "save", lambda *args: saved.append(args[1].global_step) or save(*args)
     )
-    monkeypatch.setattr(LastCheckpoint, "share", share)
+    monkeypatch.setattr(LastCheckpoint, "max_fraction", fraction)
     main(
         [
             "fit",

@@ -50,7 +50,7 @@ def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, V
 
 
 def unexplained(group: Values) -> Values:
-    """The variance of a mean accuracy that neither runs nor samples explain, for (..., runs, samples)."""
+    """The variance (...) of a mean accuracy (..., runs, samples) that neither of them explains."""
     runs, samples = group.shape[-2:]
     of_run, of_sample = group.mean(-1, keepdims=True), group.mean(-2, keepdims=True)
     effects = of_run + of_sample - group.mean((-1, -2), keepdims=True)

@@ -56,7 +56,7 @@ class RunResult:
 
     @property
     def test_result(self) -> dict[str, Any] | None:
-        """The last entry for the whole test set; None if there is none, or training went on since."""
+        """The last entry for the whole test set; None without one, or if training went on."""
         whole = [entry for entry in self.test_log if entry.get("complete", True)]
         if not whole:
             return None
@@ -84,7 +84,7 @@ class RunResult:
 
     @property
     def environments(self) -> list[dict[str, Any]]:
-        """Environments of the first start and of every resumption; none without environment.json."""
+        """Environments of the first start and of each resumption, if there are any."""
         return [*self.environment.get("before", []), self.environment] if self.environment else []
 
     @property

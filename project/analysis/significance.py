@@ -8,7 +8,7 @@ from project.analysis.group import Group
 from project.analysis.obuchowski_rockette import obuchowski_rockette
 from project.analysis.paired_predictions import common_split, correct_predictions
 
-# With a greater ratio of the numbers of runs, more than 5 % of equal groups would test as different.
+# With a greater ratio of the numbers of runs, over 5 % of equal groups would test as different.
 MOST_UNEQUAL = 2
 
 

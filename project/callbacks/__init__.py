@@ -3,7 +3,8 @@
 from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
 from project.callbacks.filter_plots import Learned
-from project.callbacks.last_checkpoint import Interrupted, LastCheckpoint
+from project.callbacks.interruption import Interrupted
+from project.callbacks.last_checkpoint import LastCheckpoint
 from project.callbacks.lookahead import Lookahead
 from project.callbacks.plots import Figures
 from project.callbacks.prediction_writer import Predictions

@@ -10,10 +10,11 @@ from project.errors import UserError
 
 
 class Lookahead(L.Callback):
-    """Slow weights that move towards the network's every few steps and replace them (Zhang et al., 2019).
+    """Slow weights that move towards the network's every few steps and replace them.
 
-    They move less and less: the fraction of the slow weights that is kept grows with the cube of
-    progress (Jordan, 2024, section 3.4). The run's last step leaves the slow weights in the network.
+    The method is that of Zhang et al. (2019), but the slow weights move less and less: the fraction
+    of them that is kept grows with the cube of progress (Jordan, 2024, section 3.4). The run's last
+    step leaves them in the network.
     They start as the weights after the first step, when a network that initialises itself on its
     first batch has done so. Statistics of norms are treated like weights.
 

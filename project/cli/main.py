@@ -39,7 +39,7 @@ from project.models.pretrained import is_name, weights_superseded
 from project.run import speedups
 from project.run.checkpoint_io import SafeCheckpointIO, newest_good
 from project.run.distributed import bound_waiting, cluster_plugins, refuse_forked_processes
-from project.run.folder import new_run
+from project.run.jobs import new_run
 from project.run.provenance import record_outcome
 
 # Arguments that say what to do with a run, and are no part of its config.

@@ -34,7 +34,7 @@ class Layer(NamedTuple):
 
 
 def build(settings: Any) -> ImageClassifier:
-    """Build the model of a parsed config, on the meta device if possible, where it costs nothing."""
+    """Build the model of a parsed config, on the meta device if it can be, which costs nothing."""
     arguments = settings.model.init_args.as_dict()
     options = {name: value for name, value in arguments.items() if name not in LINKED}
     num_classes, input_shape = settings.num_classes, settings.input_shape
@@ -92,8 +92,8 @@ def print_layers(model: ImageClassifier) -> None:
         ("parameters", f"{total.parameters:,}"),
         ("MACs", f"{total.macs:,}"),
     ):
-        justify = "left" if name in ("layer", "type") else "right"
-        table.add_column(name, footer=footer, justify=justify, no_wrap=True)
+        text = name in ("layer", "type")
+        table.add_column(name, footer=footer, justify="left" if text else "right", no_wrap=True)
     for row in rows:
         shape = "not called" if row.shape is None else "x".join(map(str, row.shape))
         numbers = [f"{number:,}" if number else "" for number in (row.parameters, row.macs)]

@@ -1,4 +1,4 @@
-"""`fit --find lr|batch_size`: Lightning's finders on a config; the trained weights are discarded."""
+"""`fit --find lr|batch_size`: Lightning's finders on a config, whose weights are discarded."""
 
 import csv
 import math

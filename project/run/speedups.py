@@ -1,4 +1,4 @@
-"""Patches that keep Lightning's own work out of each training step; no other file patches Lightning.
+"""Patches that save Lightning's own work in each training step; no other file patches Lightning.
 
 They count for models whose step takes about a millisecond: ``python -m tests.benchmarks.speedups``
 measures the gain of each. A patch is a function that applies itself and returns its undoing.
@@ -65,13 +65,14 @@ def hide_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> Undo:
 
 
 def is_empty(owner: L.Callback | L.LightningModule, name: str) -> bool:
-    """Whether a hook does nothing: nobody wrote it, or a ModelCheckpoint saves after epochs only."""
+    """Whether nobody wrote a hook, or it is of a ModelCheckpoint that saves after epochs only."""
     if name in vars(owner):
         return False
     hook = getattr(type(owner), name)
     if isinstance(owner, ModelCheckpoint) and hook is ModelCheckpoint.on_train_batch_end:
         return owner._every_n_train_steps < 1 and owner._train_time_interval is None
-    return hook is getattr(L.Callback if isinstance(owner, L.Callback) else L.LightningModule, name)
+    base = L.Callback if isinstance(owner, L.Callback) else L.LightningModule
+    return hook is getattr(base, name)
 
 
 def set_hook_names_directly(trainer: L.Trainer, model: L.LightningModule) -> Undo:

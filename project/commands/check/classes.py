@@ -8,7 +8,7 @@ from project.data import ImageDataModule
 
 
 def check_classes(card: Card, data: ImageDataModule) -> None:
-    """Count the images of each class, and find classes that are empty or much larger than others."""
+    """Count the images of each class, and find empty and much larger classes."""
     splits = {
         "train": data.train_set.y[data.train_indices],
         "val": data.train_set.y[data.val_indices],

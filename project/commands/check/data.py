@@ -52,7 +52,7 @@ def check_statistics(card: Card, data: ImageDataModule, sampled: Tensor) -> None
 
 
 def statistics(split: Any, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of pixels in [0, 1], both float64 (C,), over the images ``indices``."""
+    """Mean and standard deviation, float64 (C,), of the pixels in [0, 1] of some images."""
     total = squares = torch.zeros((), dtype=torch.float64)
     count = 0
     for part in indices.split(500):

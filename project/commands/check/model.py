@@ -65,7 +65,7 @@ def check_first_loss(
 
 
 def check_overfits(card: Card, model: ImageClassifier, x: Tensor, y: Tensor) -> None:
-    """Learn a few images by heart: a model that learns can, and has a gradient in each parameter."""
+    """Learn a few images by heart, for which each parameter must have a gradient."""
     losses, silent = overfit(model, x, y)
     halved, slow = losses[-1] < 0.5 * losses[0], len(losses) < 20
     text = f"loss {losses[0]:.3f} to {losses[-1]:.3f} on {len(x)} images in {len(losses)} steps"

@@ -37,7 +37,7 @@ def check_speed(
     epochs: int,
     autocast: AbstractContextManager,
 ) -> None:
-    """Measure images per second of the loader and of the training step, and estimate a whole run."""
+    """Measure images per second of loader and training step, and estimate a whole run."""
     processes = min(max(data.num_workers, 1), os.cpu_count() or 1)
     loading = loader_rate(data) * processes
     x, y = batch

@@ -79,7 +79,7 @@ def figures(result: RunResult, split: str, size: Size) -> list[dict[str, Any]]:
 
 
 def class_table(result: RunResult, split: str) -> list[dict[str, Any]]:
-    """For each class its samples, recall, precision, and the classes that it is most confused with."""
+    """For each class its samples, recall, precision and most frequent mistakes."""
     if not result.run.sample_predictions(split).exists():
         return []
     from sklearn.metrics import precision_recall_fscore_support
@@ -95,7 +95,7 @@ def class_table(result: RunResult, split: str) -> list[dict[str, Any]]:
     for k, other in zip(true, predicted, strict=True):
         if k != other:
             mistakes[k][names[other]] += 1
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "name": names[k],
             "samples": int(samples[i]),

@@ -47,7 +47,7 @@ def open_study(sweep: Sweep, folder: Path) -> Any:
 
 
 def pruner(sweep: Sweep) -> Any:
-    """Asynchronous successive halving (Li et al., 2020), as in W&B's hyperband, if trials may stop."""
+    """Asynchronous successive halving (Li et al., 2020), as in W&B, if trials may stop early."""
     import optuna
 
     if sweep.min_epochs is None:

@@ -74,7 +74,7 @@ def parse(sweep: Sweep, values: dict[str, Any]) -> Parsed:
 
 
 def check(sweep: Sweep) -> None:
-    """Raise UserError, or jsonargparse's error, if `fit` refuses a parameter or one of its values."""
+    """Raise an error if `fit` refuses a parameter or one of its values."""
     for corner in sweep.corners:
         parse(sweep, corner)
 
