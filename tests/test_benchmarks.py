@@ -20,6 +20,7 @@ from tests.benchmarks import (
     input_imagenet,
     loop,
     measure_each,
+    speedups,
 )
 from tests.benchmarks.recipe import CONFIGS, Rate, Recipe
 from tests.benchmarks.share import Stopwatch
@@ -151,3 +152,12 @@ def test_figures_say_where_they_come_from(path: Path) -> None:
     assert measured.keys() >= {"commit", "torch", "lightning", "cpu", "gpu"}
     assert not measured["commit"].endswith("dirty")
     assert not any(f"{folder}/" in path.read_text() for folder in ("/tmp", "/home"))
+
+
+def test_each_patch_is_off_in_turn(tmp_path: Path) -> None:
+    words = ["fit", "--trainer.max_epochs=100", f"--runs_dir={tmp_path}", *QUIET]
+    result = speedups.measure(words, steps=2, rounds=2)
+    assert result.pop("us_per_step") > 0
+    names = [patch.__name__ for patch in speedups.speedups.PATCHES]
+    assert len(names) > 1
+    assert result.keys() == {f"gain_of_{name}" for name in ("all", *names)}

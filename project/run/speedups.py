@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
 
 Undo = Callable[[], None]
+Patch = Callable[[L.Trainer, L.LightningModule], Undo]
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
@@ -35,9 +36,9 @@ class IdleProfiler(PassThroughProfiler):
         return nullcontext()
 
 
-def use_idle_profiler(trainer: Any, model: L.LightningModule) -> Undo:
+def use_idle_profiler(trainer: L.Trainer, model: L.LightningModule) -> Undo:
     """Replace Lightning's default profiler, which is called at hundreds of places in a step."""
-    profiler = trainer.profiler
+    profiler: Any = trainer.profiler
     if type(profiler) is PassThroughProfiler:
         trainer.profiler = IdleProfiler()
     return lambda: setattr(trainer, "profiler", profiler)
@@ -112,7 +113,7 @@ def spare_driver_calls(trainer: L.Trainer, model: L.LightningModule) -> Undo:
     return lambda: os.environ.update({NVML_CHECK: value})
 
 
-PATCHES: list[Callable[[Any, L.LightningModule], Undo]] = [
+PATCHES: list[Patch] = [
     use_idle_profiler,
     hide_empty_hooks,
     set_hook_names_directly,
