@@ -84,7 +84,7 @@ def test_classes_of_a_folder_are_counted(
 
 
 def test_rows_are_the_papers_feature_maps() -> None:
-    """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84; 156 parameters in C1."""
+    """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84."""
     with torch.device("meta"):
         rows = {row.name: row for row in layers(LeNet(num_classes=10, input_shape=(1, 28, 28)))}
     shapes = {name: rows[name].shape for name in ("c1.0", "c1", "c3.0", "c3", "f6")}

@@ -31,10 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="Folders of runs or experiments; without any, only the table is written anew.",
     )
     parser.add_argument(
-        "--folder",
-        type=Path,
-        default=Path("configs/results"),
-        help="Folder of the JSON files.",
+        "--folder", type=Path, default=Path("configs/results"), help="Folder of the JSON files."
     )
     parser.add_argument(
         "--readme", type=Path, default=Path("README.md"), help="Markdown file with the table."

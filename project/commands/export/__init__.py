@@ -1,8 +1,8 @@
 """`python -m project export`: a run's network as one file, which needs none of this code."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from project.cli.console import new_console
@@ -41,8 +41,8 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
     classifier, (x, left_out) = Classifier(model, data), real_images(data, settings.images)
     metadata = metadata_of(run, source, checkpoint["global_step"], settings.model.class_path, data)
     path = Path(settings.output or run.folder / "export" / f"model{form.suffix}").absolute()
-    part = writable_part(path)
-    try:
+    with scratch_beside(path) as folder:
+        part = Path(folder) / f"model{form.suffix}"
         form.write(trace(classifier, x), part, metadata)
         difference = largest_difference(form.read(part), data, model, x)
         if not difference <= TOLERANCE:  # true for NaN as well
@@ -51,36 +51,31 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
                 f"by up to {difference:.2g}, more than {TOLERANCE:g}: it was not kept"
             )
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    agreement = f"probabilities differ by {difference:.1g} at most"
     rows = {
         "file": f"{shown(path)} ({path.stat().st_size / 1e6:,.1f} MB)",
         "format": settings.format,
-        "checked": f"{len(x)} images in batches of 1, 7 and 64: "
-        f"probabilities differ by {difference:.1g} at most",
+        "checked": f"{len(x)} images in batches of 1, 7 and 64: {agreement}",
         **left_out,
         "next": form.usage.format(shown(path)),
     }
     print_rows(f"{run.experiment}/{run.id}", rows)
 
 
-def writable_part(path: Path) -> Path:
-    """An empty file beside ``path``, to be renamed to it once it is whole.
+def scratch_beside(path: Path) -> TemporaryDirectory[str]:
+    """A temporary folder beside ``path``, from which a whole file can be moved to it.
 
     Raises:
         UserError: It cannot be made, or ``path`` is a folder.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(None, "it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
+        return TemporaryDirectory(dir=path.parent)
     except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}): give another file as --output"
-        ) from None
-    return part
+        reason = f"cannot write {path} ({error.strerror})"
+        raise UserError(f"{reason}: give another file as --output") from None
 
 
 def print_rows(title: str, rows: dict[str, str]) -> None:

@@ -1,6 +1,5 @@
 """The formats of exported files."""
 
-import io
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -65,15 +64,12 @@ def read_onnx(path: Path) -> Compute:
 
 def write_torch(program: ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
     """Write a program as `torch.export` does."""
-    content = io.BytesIO()  # a path would have to end in .pt2
-    torch.export.save(program, content, extra_files={"metadata.json": json.dumps(metadata)})
-    path.write_bytes(content.getbuffer())
+    torch.export.save(program, path, extra_files={"metadata.json": json.dumps(metadata)})
 
 
 def read_torch(path: Path) -> Compute:
     """The function that a file of `torch.export` computes."""
-    with path.open("rb") as file:
-        return torch.export.load(file).module()
+    return torch.export.load(path).module()
 
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
