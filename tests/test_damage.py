@@ -8,7 +8,7 @@ import pytest
 
 from project.callbacks import LastCheckpoint
 from project.cli.main import main
-from project.run.checkpoint_io import read_checkpoint
+from project.run.checkpoint_io import link_or_copy, read_checkpoint
 from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.kill_and_resume import equal
@@ -86,3 +86,13 @@ def test_previous_checkpoint_is_taken_if_the_last_is_damaged(
     for path in run_copy.to_resume:
         path.write_bytes(b"nonsense")
     assert "start a new run" in fails("fit", "--run", str(run_copy.folder), *more)
+
+
+def test_a_second_name_that_is_there_already_leaves_no_part(tmp_path: Path) -> None:
+    """As after a kill between the two renames of a save."""
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    last.write_bytes(b"checkpoint")
+    for _ in range(2):
+        link_or_copy(last, previous)
+        assert sorted(tmp_path.iterdir()) == [last, previous]
+    assert previous.read_bytes() == b"checkpoint"

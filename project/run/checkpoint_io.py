@@ -62,6 +62,7 @@ def link_or_copy(path: Path, name: Path) -> None:
     except OSError:  # on another file system, or one without links
         shutil.copyfile(path, part)
     part.replace(name)
+    part.unlink(missing_ok=True)  # renaming does nothing if the name is of the same file already
 
 
 def read_checkpoint(
