@@ -19,6 +19,7 @@ from PIL import Image
 from project.cli.arguments import DEFAULT_CONFIG
 from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
+from tests.study import studied  # noqa: F401, a fixture
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
     torch.set_num_threads(1)

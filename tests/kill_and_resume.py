@@ -36,7 +36,7 @@ def began(run_folder: Path, since: float) -> bool:
 
 
 def kill_once(process: subprocess.Popen, folder: Path, while_writing: bool, longest: float) -> bool:
-    """Kill at a random moment, or at the first sight of a half-written checkpoint; False if the run had ended."""
+    """Kill at a random moment, or once a checkpoint is half written; False if the run had ended."""
     started = time.time()
     while process.poll() is None and not began(folder, started):
         time.sleep(0.002)
@@ -59,8 +59,8 @@ def kill_once(process: subprocess.Popen, folder: Path, while_writing: bool, long
 def differences(a: Run, b: Run) -> list[str]:
     """What two finished runs differ in."""
     left, right = (torch.load(run.checkpoint("last"), weights_only=True) for run in (a, b))
-    found = [key for key in ("state_dict", "optimizer_states", "global_step", "epoch", "current_model_state")
-             if not equal(left.get(key), right.get(key))]  # fmt: skip
+    keys = ("state_dict", "optimizer_states", "global_step", "epoch", "current_model_state")
+    found = [key for key in keys if not equal(left.get(key), right.get(key))]
     best = [torch.load(run.checkpoint("best"), weights_only=True) for run in (a, b)]
     found += [] if equal(best[0]["state_dict"], best[1]["state_dict"]) else ["best.ckpt"]
     found += [str(path) for path in b.folder.rglob("*.part")]

@@ -1,9 +1,10 @@
-"""The benchmarks' references do the work that they are compared by, and their clocks count it; no time is judged."""
+"""The benchmarks' references do the work that they are compared by; no time is judged."""
 
 import json
 from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,18 +12,13 @@ import torch
 import project.models
 from project.cli.arguments import read_config
 from project.data import CIFAR10
-from tests.benchmarks import (
-    RESULTS,
-    cifar10_fast,
-    fit,
-    gpu,
-    input_cifar,
-    input_imagenet,
-    loop,
-    measure_each,
-)
+from project.run import speedups
+from tests.benchmarks import RESULTS, cifar10_fast, fit, input_cifar, input_imagenet, measure_each
+from tests.benchmarks.gpu import waiting
+from tests.benchmarks.loop import mlp
 from tests.benchmarks.recipe import CONFIGS, Rate, Recipe
 from tests.benchmarks.share import Stopwatch
+from tests.benchmarks.speedups import measure as measure_patches
 from tests.benchmarks.turns import ByHand, TakeTurns
 from tests.conftest import QUIET
 
@@ -45,9 +41,7 @@ def test_loop_by_hand_trains(tmp_path: Path) -> None:
     mean, std = torch.full((1, 1, 1), 128.0), torch.full((1, 1, 1), 64.0)
     make = lambda groups: torch.optim.AdamW(groups, lr=0.01)  # noqa: E731
     log = tmp_path / "hand.csv"
-    by_hand = ByHand(
-        loop.mlp(), make, iter(lambda: (x, y), None), mean, std, log, torch.device("cpu")
-    )
+    by_hand = ByHand(mlp(), make, iter(lambda: (x, y), None), mean, std, log, torch.device("cpu"))
     for _ in range(2):
         by_hand.train(50)
     by_hand.file.close()
@@ -97,41 +91,34 @@ def test_fast_recipe_by_hand_tells_each_step(
     data.setup("fit")
     cpu, seen = torch.device("cpu"), []
     clock = cifar10_fast.Clock(cpu, steps=25, warmup=2)
-    cifar10_fast.train_by_hand(
-        data, 0, cpu, 5, False, [8, 8, 8], lambda step: (seen.append(step), clock(step))
-    )
+    note = lambda step: (seen.append(step), clock(step))  # noqa: E731
+    cifar10_fast.train_by_hand(data, 0, cpu, 5, False, [8, 8, 8], note)
     assert seen == list(range(26))
     assert clock.seconds > 0
     assert clock.warmup_seconds > 0
 
 
 def test_waiting_is_when_no_kernel_runs() -> None:
-    def event(
-        name: str, start: float, end: float, kind: str = "CUDA", user: bool = False
-    ) -> SimpleNamespace:
-        time = SimpleNamespace(start=start, end=end)
-        return SimpleNamespace(
-            name=name,
-            time_range=time,
-            device_type=SimpleNamespace(name=kind),
-            is_user_annotation=user,
-        )
+    def event(name: str, start: float, end: float, kind: str = "CUDA", user: bool = False) -> Any:
+        time, device = SimpleNamespace(start=start, end=end), SimpleNamespace(name=kind)
+        values = {"time_range": time, "device_type": device, "is_user_annotation": user}
+        return SimpleNamespace(name=name, **values)
 
     events = [
-        event("conv", 0, 40), event("relu", 30, 50), event("gemm", 80, 100), event("Memcpy HtoD", 40, 90),
+        event("conv", 0, 40), event("relu", 30, 50), event("gemm", 80, 100),
+        event("Memcpy HtoD", 40, 90),
         event("Optimizer.step", 0, 100, user=True), event("aten::add", 0, 100, kind="CPU"),
     ]  # fmt: skip
-    assert gpu.waiting(events) == pytest.approx(0.3)
+    assert waiting(events) == pytest.approx(0.3)
 
 
 def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
     def measure(config: Path) -> dict[str, int]:
         return {"value": {"b": 2, "c": 3}[config.stem]}
 
+    paths = [Path("a.yaml"), Path("b.yaml"), Path("c.yaml")]
     with pytest.raises(SystemExit) as stop:
-        measure_each(
-            [Path("a.yaml"), Path("b.yaml"), Path("c.yaml")], measure, tmp_path / "found.json"
-        )
+        measure_each(paths, measure, tmp_path / "found.json")
     assert stop.value.code
     found = json.loads((tmp_path / "found.json").read_text())["experiments"]
     assert found == {"a": {"failed": "KeyError"}, "b": {"value": 2}, "c": {"value": 3}}
@@ -151,3 +138,12 @@ def test_figures_say_where_they_come_from(path: Path) -> None:
     assert measured.keys() >= {"commit", "torch", "lightning", "cpu", "gpu"}
     assert not measured["commit"].endswith("dirty")
     assert not any(f"{folder}/" in path.read_text() for folder in ("/tmp", "/home"))
+
+
+def test_each_patch_is_off_in_turn(tmp_path: Path) -> None:
+    words = ["fit", "--trainer.max_epochs=100", f"--runs_dir={tmp_path}", *QUIET]
+    result = measure_patches(words, steps=2, rounds=2)
+    assert result.pop("us_per_step") > 0
+    names = [patch.__name__ for patch in speedups.PATCHES]
+    assert len(names) > 1
+    assert result.keys() == {f"gain_of_{name}" for name in ("all", *names)}

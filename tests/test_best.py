@@ -12,8 +12,8 @@ from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
 # A rate so high that the best epoch is not the last; the monitor of the digits' config is val/loss.
-UNSTEADY = ["--model.hidden=[16]", "--model.batch_norm=false", "--model.dropout=0", "--optimizer.lr=0.1",
-            "--lr_schedule=Constant", "--trainer.max_epochs=6"]  # fmt: skip
+UNSTEADY = ["--model.hidden=[16]", "--model.batch_norm=false", "--model.dropout=0"]
+UNSTEADY += ["--optimizer.lr=0.1", "--lr_schedule=Constant", "--trainer.max_epochs=6"]
 
 
 def steps_by_loss(run: Run) -> list[int]:
@@ -89,7 +89,7 @@ def test_a_further_checkpoint_callback(fit: Callable[..., CLI]) -> None:
 
 
 def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
-    """Their callback was Lightning's own, and its worse checkpoints must not replace the best either."""
+    """Their callback was Lightning's own; its worse checkpoints must not replace the best."""
     path = run_copy.checkpoint("last")
     checkpoint = torch.load(path, weights_only=True)
     states = checkpoint["callbacks"]
@@ -106,36 +106,23 @@ def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
     assert run_copy.checkpoint("best").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        (["--model_checkpoint.save_top_k=0"], "a run needs its best checkpoint"),
-        (["--model_checkpoint.every_n_epochs=0"], "a run needs its best checkpoint"),
-        (
-            ["--model_checkpoint.monitor=val_loss"],
-            "--model_checkpoint monitors val_loss, which is not logged",
-        ),
-        (["--model_checkpoint.filename=last"], "filename last is taken"),
-        (
-            ["--model_checkpoint.filename=best", "--model_checkpoint.save_top_k=2"],
-            "filename best is taken",
-        ),
-        (["--model_checkpoint.save_on_exception=true"], "would overwrite the best checkpoint"),
-        (["--model_checkpoint.save_last=true"], "always saves last.ckpt"),
-        (
-            ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.save_last=true"],
-            "always saves last.ckpt",
-        ),
-        (
-            ["--trainer.callbacks+=ModelCheckpoint", "--trainer.callbacks.filename=best"],
-            "its own best.ckpt",
-        ),
-        (
-            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val_loss"],
-            "EarlyStopping monitors",
-        ),
-    ],
-)
+CALLBACK, OPTION = "--trainer.callbacks+=", "--trainer.callbacks."
+OWN = "--model_checkpoint."
+REFUSED = [
+    ([f"{OWN}save_top_k=0"], "a run needs its best checkpoint"),
+    ([f"{OWN}every_n_epochs=0"], "a run needs its best checkpoint"),
+    ([f"{OWN}monitor=val_loss"], "--model_checkpoint monitors val_loss, which is not logged"),
+    ([f"{OWN}filename=last"], "filename last is taken"),
+    ([f"{OWN}filename=best", f"{OWN}save_top_k=2"], "filename best is taken"),
+    ([f"{OWN}save_on_exception=true"], "would overwrite the best checkpoint"),
+    ([f"{OWN}save_last=true"], "always saves last.ckpt"),
+    ([f"{CALLBACK}ModelCheckpoint", f"{OPTION}save_last=true"], "always saves last.ckpt"),
+    ([f"{CALLBACK}ModelCheckpoint", f"{OPTION}filename=best"], "its own best.ckpt"),
+    ([f"{CALLBACK}EarlyStopping", f"{OPTION}monitor=val_loss"], "EarlyStopping monitors"),
+]
+
+
+@pytest.mark.parametrize(("args", "said"), REFUSED)
 def test_refused(args: list[str], said: str, fails: Callable[..., str]) -> None:
     assert said in fails("fit", *args, *QUIET)
     assert not list(Path("runs").glob("*/*"))

@@ -20,18 +20,18 @@ CONFIGS = sorted((Path(project.__file__).parent.parent / "configs").glob("*.yaml
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "GoogLeNet-aux"])
-def test_multiply_adds_are_torchvisions(name: str) -> None:
+def test_macs_are_torchvisions(name: str) -> None:
     """torchvision publishes parameters, and multiply-adds in units of 10**9 with three decimals."""
     ours, theirs, _, count = PUBLISHED[name]
     meta = torchvision_models.get_model_weights(theirs)["DEFAULT"].meta
     with torch.device("meta"):
         total = layers(ours(**IMAGENET))[-1]
     assert total.parameters == count == meta["num_params"]
-    assert total.multiply_adds / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
+    assert total.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
 
 
 @pytest.mark.parametrize("name", ["AlexNet", "VGG16-bn", "ResNet18"])
-def test_multiply_adds_of_each_layer_by_hand(name: str) -> None:
+def test_macs_of_each_layer_by_hand(name: str) -> None:
     """Each weight of a kernel is used once for each position of its output, of a matrix once."""
     with torch.device("meta"):
         model = PUBLISHED[name][0](**IMAGENET)
@@ -41,13 +41,13 @@ def test_multiply_adds_of_each_layer_by_hand(name: str) -> None:
         part = model.get_submodule(row.name)
         if isinstance(part, nn.Conv2d | nn.Linear):
             assert row.shape is not None
-            assert row.multiply_adds == part.weight.numel() * math.prod(row.shape[1:]), row.name
-            by_hand += row.multiply_adds
+            assert row.macs == part.weight.numel() * math.prod(row.shape[1:]), row.name
+            by_hand += row.macs
     projections = {"ResNet18": 3 * 6_422_528}.get(name, 0)  # the 1x1 shortcuts lie one level deeper
-    assert table[-1].multiply_adds == by_hand + projections
+    assert table[-1].macs == by_hand + projections
 
 
-def test_networks_with_odd_parts_are_described() -> None:
+def test_networks_with_unusual_layers_are_described() -> None:
     class Rows(Architecture):
         def __init__(self, **kwargs: object) -> None:
             super().__init__(**kwargs)
@@ -84,7 +84,7 @@ def test_classes_of_a_folder_are_counted(
 
 
 def test_rows_are_the_papers_feature_maps() -> None:
-    """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84; 156 parameters in C1."""
+    """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84."""
     with torch.device("meta"):
         rows = {row.name: row for row in layers(LeNet(num_classes=10, input_shape=(1, 28, 28)))}
     shapes = {name: rows[name].shape for name in ("c1.0", "c1", "c3.0", "c3", "f6")}
@@ -95,11 +95,8 @@ def test_rows_are_the_papers_feature_maps() -> None:
         "c3": (16, 5, 5),
         "f6": (84,),
     }
-    assert (rows["c1"].parameters, rows["c1"].multiply_adds) == (156, 6 * 28 * 28 * 25)
-    assert (
-        rows["LeNet"].multiply_adds
-        == sum(row.multiply_adds for row in rows.values() if "." in row.name) + 840
-    )
+    assert (rows["c1"].parameters, rows["c1"].macs) == (156, 6 * 28 * 28 * 25)
+    assert rows["LeNet"].macs == sum(row.macs for row in rows.values() if "." in row.name) + 840
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

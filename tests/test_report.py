@@ -119,17 +119,17 @@ def test_report_names_the_test_between_two_groups(finished: Run, tmp_path: Path)
     assert any("shows no spread over seeds" in text for text in Page(tmp_path / "r.html").texts)
 
 
-def test_looks_at_the_test_set_are_there(run_copy: Run) -> None:
-    look = {
+def test_evaluations_on_the_test_set_are_listed(run_copy: Run) -> None:
+    entry = {
         "time": "2026-01-01T00:00:00+00:00",
         "checkpoint": "x",
         "split": "test",
         "test/acc": 0.5,
         "commit": None,
     }
-    run_copy.tests.write_text(json.dumps(look) + "\n" + json.dumps(look) + "\n")
+    run_copy.tests.write_text(json.dumps(entry) + "\n" + json.dumps(entry) + "\n")
     main(["report", str(run_copy.folder)])
-    assert "Looks at the test set: 2" in Page(run_copy.folder / "report.html").texts
+    assert "Evaluations on the test set: 2" in Page(run_copy.folder / "report.html").texts
 
 
 def test_what_cannot_be_reported(run_copy: Run, fails: Callable[..., str], tmp_path: Path) -> None:

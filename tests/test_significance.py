@@ -1,4 +1,4 @@
-"""The Obuchowski-Rockette test against SciPy's tests in its limits, and its rate of false positives by simulation."""
+"""The Obuchowski-Rockette test against SciPy's in its limits, and its rate of false positives."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ DRAWS, SAMPLES = 2000, 360
 def p_values(
     mean: float, group_std: float, seed_std: float, runs: tuple[int, int], gain: float = 0.0
 ) -> np.ndarray:
-    """The p-values (DRAWS,) of drawn pairs of groups, of which the second is better by ``gain`` logits.
+    """The p-values (DRAWS,) of drawn pairs of groups, the second better by ``gain`` logits.
 
     The samples are as hard for all runs, but for a part that is each group's own; a seed shifts all
     samples of its run.

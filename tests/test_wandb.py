@@ -2,69 +2,17 @@
 
 import json
 import socket
-import struct
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from project.cli.main import CLI, main
-from project.loggers.wandb import as_id, resolve_mode
-from project.run.folder import Run, find_run
+from project.loggers.wandb_setup import as_id
+from project.run.folder import find_run
 from tests.conftest import QUIET
-
-
-def log_entries(data: bytes) -> Iterator[bytes]:
-    """The entries of a .wandb file: LevelDB's log format in blocks of 32 KiB, after seven bytes of W&B's own."""
-    assert data[:4] in (b":W&B", b"")
-    position, entry = 7, b""
-    while position + 7 <= len(data):
-        if 32768 - position % 32768 < 7:  # the rest of a block that no header fits in
-            position += 32768 - position % 32768
-            continue
-        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
-        position += 7
-        if position + length > len(data):  # still being written
-            return
-        entry += data[position : position + length]
-        position += length
-        if kind in (1, 4):  # whole, or the last part
-            yield entry
-            entry = b""
-
-
-def records(run: Run) -> list[Any]:
-    """Everything in the run's offline files, oldest first, parsed by W&B's own messages.
-
-    W&B's process of its own may still be writing when `finish` has returned, so each file's last
-    record, the exit, is waited for.
-    """
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    found: list[Any] = []
-    for path in sorted(run.folder.glob("wandb/offline-run-*/run-*.wandb")):
-        deadline = time.monotonic() + 20
-        written: list[Any] = []
-        while not written or not written[-1].HasField("exit"):
-            assert time.monotonic() < deadline, f"{path.name} has no end"
-            time.sleep(0.05)
-            written = [Record.FromString(entry) for entry in log_entries(path.read_bytes())]
-        found += written
-    return found
-
-
-def artifacts(found: list[Any]) -> list[Any]:
-    """What is uploaded with the run when it is synced."""
-    requests = [
-        record.request.log_artifact.artifact for record in found if record.HasField("request")
-    ]
-    return [record.artifact for record in found if record.HasField("artifact")] + requests
-
-
-def items(updates: Any) -> dict[str, Any]:
-    return {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in updates}
+from tests.wandb_files import artifacts, items, records
 
 
 @pytest.fixture
@@ -192,27 +140,3 @@ def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
     ]
     assert [row["trainer/global_step"] for row in history if "val/acc" in row] == [19, 39]
     assert any("test/acc" in row for row in history)
-
-
-def test_credentials_without_a_network_train_offline(
-    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("WANDB_MODE")
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    fit("--trainer.max_epochs=1")
-    assert "127.0.0.1 does not answer" in capsys.readouterr().err
-    assert records(find_run(Path("runs/digits")))
-
-
-def test_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert resolve_mode("auto") == "disabled"  # what WANDB_MODE says here
-    assert resolve_mode("offline") == "offline"
-    monkeypatch.delenv("WANDB_MODE")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert resolve_mode("auto") == "offline"
-        assert resolve_mode("online") == "online"
-        (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password secret\n")
-        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        assert resolve_mode("auto") == "online"

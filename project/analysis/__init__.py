@@ -1,1 +1,1 @@
-"""What finished runs say, one by one and in groups."""
+"""Read finished runs, group those that differ in their seed alone, and compare the groups."""

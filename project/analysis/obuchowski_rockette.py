@@ -1,4 +1,4 @@
-"""The Obuchowski-Rockette test: whether two groups of runs differ, over seeds and samples alike."""
+"""The Obuchowski-Rockette test of two groups of runs, over seeds and samples alike."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,13 +7,13 @@ Values = NDArray[np.float64]
 
 
 def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, Values]:
-    """Test whether two groups of runs have the same expected accuracy over new seeds and new samples alike.
+    """Test whether two groups of runs have the same expected accuracy over new seeds and samples.
 
-    The analysis of variance of Obuchowski & Rockette (1995) was made for readers (here: runs) who
-    look at the same cases (here: samples); its form for readers who belong to one of two groups,
-    and its degrees of freedom, are those of Hillis (2007, 2014). It is Welch's t-test over runs,
-    with the variance over samples added to the variance over runs. As the part of the variance that
-    neither runs nor samples explain is in both, it is taken off once.
+    Obuchowski & Rockette (1995) made the analysis of variance for readers (here: runs) who look at
+    the same cases (here: samples). The form for readers who belong to one of two groups, and its
+    degrees of freedom, are those of Hillis (2007, 2014). It is Welch's t-test over runs, with the
+    variance over samples added to the variance over runs. Both contain the part of the variance
+    that neither runs nor samples explain, so it is subtracted once.
 
     Runs are never paired by seed: the same seed gives other weights to another network. Where two
     runs of one seed do resemble each other, the test is conservative.
@@ -25,9 +25,9 @@ def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, V
     must have about as many runs.
 
     Args:
-        a: 1 for each sample that a run of the first group has right, else 0 (..., runs, samples);
-            at least two runs.
-        b: The same of the second group, for the same samples.
+        a: 1 for each sample that a run of the first group predicts correctly, else 0
+            (..., runs, samples); at least two runs.
+        b: The same for the second group and the same samples.
 
     Returns:
         Difference of the mean accuracies, its standard error, degrees of freedom and two-sided
@@ -42,7 +42,7 @@ def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, V
     over_runs = np.stack([group.mean(-1).var(-1, ddof=1) / group.shape[-2] for group in (a, b)])
     rest = unexplained(a) + unexplained(b)
     variance = np.maximum(over_runs.sum(0), rest) + np.maximum(over_samples - rest, 0)
-    variance = np.where(variance > 1e-20, variance, np.nan)  # what rounding leaves of zero
+    variance = np.where(variance > 1e-20, variance, np.nan)  # zero up to rounding
     shares = [over_runs[0] ** 2 / (a.shape[-2] - 1), over_runs[1] ** 2 / (b.shape[-2] - 1)]
     freedom = variance**2 / (sum(shares) + np.maximum(over_samples, rest) ** 2 / (samples - 1))
     difference, error = by_sample.mean(-1), np.sqrt(variance)
@@ -50,11 +50,8 @@ def obuchowski_rockette(a: Values, b: Values) -> tuple[Values, Values, Values, V
 
 
 def unexplained(group: Values) -> Values:
-    """The part of a mean accuracy's variance that comes from neither runs nor samples, for (..., runs, samples)."""
+    """The variance (...) of a mean accuracy (..., runs, samples) that neither of them explains."""
     runs, samples = group.shape[-2:]
-    effects = (
-        group.mean(-1, keepdims=True)
-        + group.mean(-2, keepdims=True)
-        - group.mean((-1, -2), keepdims=True)
-    )
+    of_run, of_sample = group.mean(-1, keepdims=True), group.mean(-2, keepdims=True)
+    effects = of_run + of_sample - group.mean((-1, -2), keepdims=True)
     return ((group - effects) ** 2).sum((-1, -2)) / ((runs - 1) * (samples - 1) * runs * samples)

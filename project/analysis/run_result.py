@@ -1,8 +1,7 @@
-"""What the folders of finished runs say, and the groups that runs make over seeds and folds."""
+"""The results of a finished run, read from its folder."""
 
 import csv
 import json
-import statistics
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,99 +14,92 @@ from project.run.folder import REPEATS, Run, find_run, shown
 
 
 @dataclass(frozen=True)
-class Record:
-    """A run as its folder tells it."""
+class RunResult:
+    """The results of a run, each read from its file when it is first needed."""
 
     run: Run
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The full config, flat."""
+        """The full config by dotted keys."""
         return flatten(read_config(self.run.config))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return (
-            json.loads(self.run.environment.read_text(encoding="utf-8"))
-            if self.run.environment.exists()
-            else {}
-        )
+        """The content of environment.json; empty without it."""
+        path = self.run.environment
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     @cached_property
     def history(self) -> list[dict[str, str]]:
-        """Rows of metrics.csv, without empty cells."""
-        if not self.run.metrics.exists():
-            return []
-        with self.run.metrics.open(newline="", encoding="utf-8") as file:
-            return [
-                {name: value for name, value in row.items() if value}
-                for row in csv.DictReader(file)
-            ]
+        """Rows of metrics.csv without empty cells."""
+        rows = read_csv(self.run.metrics) if self.run.metrics.exists() else []
+        return [{name: value for name, value in row.items() if value} for row in rows]
 
     @cached_property
-    def looks(self) -> list[dict[str, Any]]:
-        """Every look at the test set.
+    def test_log(self) -> list[dict[str, Any]]:
+        """Every evaluation on the test set, the oldest first.
 
         Raises:
             UserError: A line cannot be read.
         """
-        if not self.run.tests.exists():
-            return []
-        looks = []
-        for number, line in enumerate(self.run.tests.read_text(encoding="utf-8").splitlines(), 1):
+        path, entries = self.run.tests, []
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
             try:
-                looks.append(json.loads(line))
+                entries.append(json.loads(line))
             except json.JSONDecodeError:
                 raise UserError(
-                    f"{shown(self.run.tests)}, line {number} is no whole JSON: mend or delete the line"
+                    f"{shown(path)}, line {number} is no whole JSON: fix or delete the line"
                 ) from None
-        return looks
+        return entries
 
     @property
-    def result(self) -> dict[str, Any] | None:
-        """The latest look at the whole test set; None if the run has trained on since, or there is none."""
-        whole = [look for look in self.looks if look.get("complete", True)]
+    def test_result(self) -> dict[str, Any] | None:
+        """The last entry for the whole test set; None without one, or if training went on."""
+        whole = [entry for entry in self.test_log if entry.get("complete", True)]
         if not whole:
             return None
         best = (self.environment.get("best") or {}).get("step")
-        now = {"best.ckpt": best, "last.ckpt": self.environment.get("steps")}.get(
-            Path(whole[-1]["checkpoint"]).name
-        )
-        return whole[-1] if now is None or whole[-1].get("step", now) == now else None
+        steps = {"best.ckpt": best, "last.ckpt": self.environment.get("steps")}
+        current = steps.get(Path(whole[-1]["checkpoint"]).name)
+        up_to_date = current is None or whole[-1].get("step", current) == current
+        return whole[-1] if up_to_date else None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Those of the best checkpoint on the validation set, and those of the latest look at the test set."""
-        best = self.environment.get("best")
-        if not best:  # the run has not come to its end: its best validation so far
-            monitor, worst = (
-                self.config["model_checkpoint.monitor"],
-                self.config["model_checkpoint.mode"] == "min",
-            )
-            rows = [row for row in self.history if monitor in row and "val/loss" in row]
-            best = (min if worst else max)(rows, key=lambda row: float(row[monitor]), default={})
-        found = {name: float(value) for name, value in best.items() if name.startswith("val/")}
-        return found | {
-            name: value for name, value in (self.result or {}).items() if name.startswith("test/")
-        }
+        """Validation metrics of the best checkpoint, and the metrics of `test_result`."""
+        best = self.environment.get("best") or self.best_row
+        validation = {k: float(v) for k, v in best.items() if k.startswith("val/")}
+        tested = self.test_result or {}
+        return validation | {k: v for k, v in tested.items() if k.startswith("test/")}
+
+    @property
+    def best_row(self) -> dict[str, str]:
+        """The row of the history with the best validation so far, for a run that has not ended."""
+        monitor = self.config["model_checkpoint.monitor"]
+        choose = min if self.config["model_checkpoint.mode"] == "min" else max
+        rows = [row for row in self.history if monitor in row and "val/loss" in row]
+        return choose(rows, key=lambda row: float(row[monitor]), default={})
 
     @property
     def environments(self) -> list[dict[str, Any]]:
-        """The parts of environment.json for the beginning and for each time that the run went on; empty without it."""
+        """Environments of the first start and of each resumption, if there are any."""
         return [*self.environment.get("before", []), self.environment] if self.environment else []
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, over all times that the run went on."""
+        """Seconds of training, summed over resumptions."""
         return sum(part.get("seconds", 0.0) for part in self.environments)
 
     @property
     def epochs(self) -> int:
+        """Number of epochs in the history."""
         return 1 + max((int(row["epoch"]) for row in self.history if "epoch" in row), default=-1)
 
     @property
-    def meaning(self) -> dict[str, Any]:
-        """The part of the config that runs of a group share."""
+    def config_fingerprint(self) -> dict[str, Any]:
+        """The part of the config that runs of one group have in common."""
         return {
             k: v for k, v in self.config.items() if k not in REPEATS and not INCIDENTAL.fullmatch(k)
         }
@@ -116,102 +108,41 @@ class Record:
         """Rows of ``predictions_<split>.csv`` by the sample's index.
 
         Raises:
-            UserError: The run has none.
+            UserError: The file is missing.
         """
         path, command = self.run.sample_predictions(split), {"val": "validate"}.get(split, split)
         if not path.exists():
             folder = shown(self.run.folder)
             raise UserError(
-                f"{folder} has no predictions of the {split} set: python -m project {command} --run {folder}"
+                f"{folder} has no predictions of the {split} set: "
+                f"python -m project {command} --run {folder}"
             )
-        with path.open(newline="", encoding="utf-8") as file:
-            return {int(row["index"]): row for row in csv.DictReader(file)}
+        return {int(row["index"]): row for row in read_csv(path)}
 
 
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ in nothing but their seed and fold."""
-
-    name: str
-    records: list[Record]
-
-    @property
-    def metrics(self) -> dict[str, list[float]]:
-        """The values of all runs that have a metric, by its name."""
-        names = sorted({name for record in self.records for name in record.metrics})
-        return {
-            name: [r.metrics[name] for r in self.records if name in r.metrics] for name in names
-        }
-
-    @property
-    def looks(self) -> int:
-        return sum(len(record.looks) for record in self.records)
-
-    @property
-    def seconds(self) -> float:
-        return statistics.fmean(record.seconds for record in self.records)
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file by the names of its columns."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def spread(values: list[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation, which one value does not have."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
-
-
-def collect(paths: list[Path]) -> list[Record]:
-    """The runs in folders of runs and of experiments, each once; files, which a glob may also give, are passed over.
+def read_runs(paths: list[Path]) -> list[RunResult]:
+    """The runs in folders of runs or of experiments, each once.
 
     Raises:
         UserError: A folder holds no run.
     """
-    found: dict[Path, Record] = {}
+    found: dict[Path, RunResult] = {}
     for path in paths:
-        no_run = (
-            path.is_dir()
-            and path.name in ("figures", "trials")
-            and not list(path.glob("*/config.yaml"))
-        )
-        if path.is_file() or no_run:
+        configs = [] if (path / "config.yaml").is_file() else sorted(path.glob("*/config.yaml"))
+        # A glob also gives files, and folders that belong to a run or a sweep.
+        if path.is_file() or (path.name in ("figures", "trials") and not configs):
             continue
-        inside = sorted(path.glob("*/config.yaml")) if not (path / "config.yaml").is_file() else []
-        for run in [find_run(config.parent) for config in inside] or [find_run(path)]:
-            found[run.folder] = Record(run)
+        for run in [find_run(config.parent) for config in configs] or [find_run(path)]:
+            found[run.folder] = RunResult(run)
     if not found:
         raise UserError(
-            "none of these is a run: give folders runs/<experiment>/<id>, or runs/<experiment> for all"
+            "none of these is a run: "
+            "give folders runs/<experiment>/<id>, or runs/<experiment> for all"
         )
     return list(found.values())
-
-
-def grouped(records: list[Record]) -> list[Group]:
-    """Runs by experiment and config, in the order in which they came.
-
-    Raises:
-        UserError: They do not classify the same.
-    """
-    first = records[0]
-    for record in records[1:]:
-        for key in ("data", "data.classes"):
-            if record.config.get(key) != first.config.get(key):
-                what = [f"{shown(r.run.folder)} has {r.config['data']}" for r in (first, record)]
-                raise UserError(
-                    f"{what[0]} and {what[1]}, or other classes of it: compare runs on the same classes"
-                )
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        key = json.dumps([record.run.experiment, record.meaning], sort_keys=True)
-        groups.setdefault(key, []).append(record)
-    names = [members[0].run.group for members in groups.values()]
-    # Runs may have been called alike and be different, if the code's defaults or the experiment's
-    # file have changed.
-    unique = [
-        name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names, 1)
-    ]
-    return [Group(name, members) for name, members in zip(unique, groups.values(), strict=True)]
-
-
-def differences(groups: list[Group]) -> list[dict[str, Any]]:
-    """For each group the part of its config that is not the same in all groups."""
-    configs = [group.records[0].meaning for group in groups]
-    keys = dict.fromkeys(key for config in configs for key in config)
-    differing = [k for k in keys if any(k not in c or c[k] != configs[0].get(k) for c in configs)]
-    return [{key: config[key] for key in differing if key in config} for config in configs]

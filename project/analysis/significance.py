@@ -1,15 +1,14 @@
-"""Whether two groups of runs differ by more than chance, from what every run predicts of the same samples."""
+"""Test whether two groups of runs differ by more than chance, on the predictions of their runs."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from project.analysis.obuchowski_rockette import Values, obuchowski_rockette
-from project.analysis.run_result import Group, Record
-from project.errors import UserError
-from project.run.folder import shown
+from project.analysis.group import Group
+from project.analysis.obuchowski_rockette import obuchowski_rockette
+from project.analysis.paired_predictions import common_split, correct_predictions
 
-# Beyond this ratio of the numbers of runs, two equal groups differ more often than in 5 % of cases.
+# With a greater ratio of the numbers of runs, over 5 % of equal groups would test as different.
 MOST_UNEQUAL = 2
 
 
@@ -17,15 +16,15 @@ MOST_UNEQUAL = 2
 class McNemar:
     """McNemar's exact test (McNemar, 1947) of one run against one on the same samples.
 
-    Only the samples count that just one of the two runs has right. If both were equally good, each
-    of these samples would be as likely to be the first run's as the second's. The test is about
-    these two networks alone: another seed would give others.
+    Only samples count that exactly one of the two runs predicts correctly. If both were equally
+    good, either run would be as likely to be the correct one. The test is about these two networks
+    alone: another seed would give others.
 
     Attributes:
         split: ``val`` or ``test``.
         samples: Number of samples.
-        first: Samples that only the first run has right.
-        second: Samples that only the second run has right.
+        first: Number of samples that only the first run predicts correctly.
+        second: Number of samples that only the second run predicts correctly.
         p: Two-sided p-value of the exact binomial test.
         name: Name of the test.
     """
@@ -38,14 +37,14 @@ class McNemar:
     name: str = "McNemar's exact test"
 
     def in_words(self, a: str, b: str) -> str:
-        """The result as a line, for groups of these names."""
+        """The result in one line, for groups named ``a`` and ``b``."""
         counts = f"{self.first:,} are right with {a} only, {self.second:,} with {b} only"
         return f"of {self.samples:,} {self.split} samples {counts}: {self.name}, p = {self.p:.3g}"
 
 
 @dataclass(frozen=True)
 class ObuchowskiRockette:
-    """The Obuchowski-Rockette test of several runs against several on the same samples, see `obuchowski_rockette`.
+    """The Obuchowski-Rockette test of several runs against several, see `obuchowski_rockette`.
 
     Attributes:
         split: ``val`` or ``test``.
@@ -68,17 +67,17 @@ class ObuchowskiRockette:
     name: str = "Obuchowski-Rockette test"
 
     def in_words(self, a: str, b: str) -> str:
-        """The result as a line, for groups of these names."""
+        """The result in one line, for groups named ``a`` and ``b``."""
         return (
-            f"{self.split} accuracy of {a} minus that of {b}: {self.difference:+.4f}, standard error "
-            f"{self.standard_error:.4f} over {self.runs[0]} and {self.runs[1]} runs and {self.samples:,} samples: "
-            f"{self.name}, p = {self.p:.3g}"
+            f"{self.split} accuracy of {a} minus that of {b}: {self.difference:+.4f}, "
+            f"standard error {self.standard_error:.4f} over {self.runs[0]} and {self.runs[1]} runs "
+            f"and {self.samples:,} samples: {self.name}, p = {self.p:.3g}"
         )
 
 
 @dataclass(frozen=True)
 class NoTest:
-    """No test is right for these groups.
+    """The reason why no test is valid for these groups.
 
     Attributes:
         reason: Why, and what to do.
@@ -87,22 +86,28 @@ class NoTest:
     reason: str
 
     def in_words(self, a: str, b: str) -> str:
-        """The reason as a line, for groups of these names."""
+        """The reason in one line, for groups named ``a`` and ``b``."""
         return f"no test between {a} and {b}: {self.reason}"
 
 
 Result = McNemar | ObuchowskiRockette | NoTest
 
 
-def significance(a: Group, b: Group, split: str) -> Result:
-    """Compare two groups by their saved predictions, with the test that is right for their numbers of runs.
+def significance(groups: list[Group], split: str | None = None) -> Result:
+    """Compare two groups with the test that is valid for their numbers of runs.
+
+    Args:
+        groups: The two groups.
+        split: ``val`` or ``test``; by default the one that all runs have predictions of.
 
     Raises:
         UserError: A run has no predictions, or the runs predict different samples.
     """
+    a, b = groups
+    split = split or common_split(groups)
     if reason := why_no_test(a, b, split):
         return NoTest(reason)
-    x, y = correct([a, b], split)
+    x, y = correct_predictions(groups, split)
     runs, samples = (len(x), len(y)), x.shape[1]
     if runs == (1, 1):
         from scipy.stats import binomtest
@@ -113,70 +118,30 @@ def significance(a: Group, b: Group, split: str) -> Result:
     difference, error, freedom, p = map(float, obuchowski_rockette(x, y))
     if np.isnan(p):
         return NoTest(
-            "every run and every sample shows the same difference, so there is no spread to compare it with"
+            "every run and every sample shows the same difference, so there is no variance to test"
         )
     return ObuchowskiRockette(split, samples, runs, difference, error, freedom, p)
 
 
 def why_no_test(a: Group, b: Group, split: str) -> str:
-    """Why no test is right for two groups; empty if one is."""
-    records = [*a.records, *b.records]
-    if split == "val" and len({record.config.get("data.fold") for record in records}) > 1:
-        # There is no unbiased estimate of the variance of cross-validation (Bengio & Grandvalet,
-        # 2004).
+    """The reason why no test is valid for two groups; empty if one is."""
+    results = [*a.results, *b.results]
+    if split == "val" and len({result.config.get("data.fold") for result in results}) > 1:
+        # The variance of cross-validation has no unbiased estimate (Bengio & Grandvalet, 2004).
         return "the runs of a cross-validation share training samples: compare them on the test set"
     for group, other in ((a, b), (b, a)):
-        repeats = [
-            (record.config["seed_everything"], record.config.get("data.fold"))
-            for record in group.records
-        ]
-        if len(set(repeats)) < len(repeats):
-            return f"two runs of {group.name} have the same seed, so they are not independent: leave one out"
-        if len(other.records) > MOST_UNEQUAL * len(repeats) > MOST_UNEQUAL:
-            return f"{group.name} has {len(repeats)} runs and {other.name} {len(other.records)}: train about as many"
-        if len(repeats) == 1 < len(other.records):
-            return f"{group.name} has one run, which shows no spread over seeds: train another --seed_everything"
+        repeats = [(r.config["seed_everything"], r.config.get("data.fold")) for r in group.results]
+        count, others = len(repeats), len(other.results)
+        if len(set(repeats)) < count:
+            return (
+                f"two runs of {group.name} have the same seed, "
+                "so they are not independent: leave one out"
+            )
+        if others > MOST_UNEQUAL * count > MOST_UNEQUAL:
+            return f"{group.name} has {count} runs and {other.name} {others}: train about as many"
+        if count == 1 < others:
+            return (
+                f"{group.name} has one run, which shows no spread over seeds: "
+                "train another --seed_everything"
+            )
     return ""
-
-
-def correct(groups: list[Group], split: str) -> list[Values]:
-    """For each group, which samples each run has right: 1 or 0 (runs, samples).
-
-    Raises:
-        UserError: A run has no predictions, or the runs predict different samples.
-    """
-    first = groups[0].records[0]
-    samples = [
-        (index, row["true"], row["true_name"]) for index, row in first.predictions(split).items()
-    ]
-    found = []
-    for group in groups:
-        rows = []
-        for record in group.records:
-            predictions = record.predictions(split)
-            if samples != [
-                (index, row["true"], row["true_name"]) for index, row in predictions.items()
-            ]:
-                both = f"{shown(first.run.folder)} and {shown(record.run.folder)}"
-                raise UserError(
-                    f"{both} predict different {split} samples: compare runs with one split"
-                )
-            rows.append([row["true"] == row["predicted"] for row in predictions.values()])
-        found.append(np.array(rows, dtype=np.float64))
-    return found
-
-
-def common_split(records: list[Record]) -> str:
-    """``test`` if all runs were tested as they are now, ``val`` if none was.
-
-    Raises:
-        UserError: Some were.
-    """
-    tested = {bool(record.result): record for record in records}
-    if len(tested) == 2:
-        folder = shown(tested[False].run.folder)
-        raise UserError(
-            f"{folder} has no predictions of the test set, as others have: python -m project test --run {folder}, "
-            "or compare --split val"
-        )
-    return "test" if True in tested else "val"

@@ -4,16 +4,16 @@ from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
 from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.filter_plots import FilterPlots
-from project.callbacks.last_checkpoint import Interrupted, LastCheckpoint
+from project.callbacks.interruption import Interrupted
+from project.callbacks.last_checkpoint import LastCheckpoint
 from project.callbacks.lookahead import Lookahead
 from project.callbacks.multi_label_plots import MultiLabelPlots
 from project.callbacks.prediction_writer import PredictionWriter
 from project.callbacks.progress import ProgressBar
 from project.callbacks.regression_plots import RegressionPlots
 from project.callbacks.resume import Resume
-from project.callbacks.run_recorder import Ledger, Record, Start
+from project.callbacks.run_recorder import RunRecorder, Start, TestLog
 from project.callbacks.step_seeds import StepSeeds
-from project.run.speedups import NoProfiler, skip_empty_hooks
 
 __all__ = [
     "BestCheckpoint",
@@ -21,19 +21,17 @@ __all__ = [
     "FilterPlots",
     "Interrupted",
     "LastCheckpoint",
-    "Ledger",
     "Lookahead",
     "MultiLabelPlots",
-    "NoProfiler",
     "PredictionWriter",
     "ProgressBar",
-    "Record",
     "RegressionPlots",
     "Resume",
+    "RunRecorder",
     "Start",
     "StepSeeds",
+    "TestLog",
     "attach_others",
     "check_callbacks",
     "refuse_xla_profiler",
-    "skip_empty_hooks",
 ]

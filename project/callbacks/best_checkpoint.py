@@ -1,7 +1,5 @@
-"""The best checkpoint of a run, and the further ones that Lightning's ModelCheckpoint can keep."""
+"""The best checkpoint of a run, and further ones that Lightning's ModelCheckpoint can keep."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,24 +7,28 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.errors import UserError
+from project.run.checkpoint_io import link_or_copy
 from project.run.folder import Run
 
-RESERVED = ("best", "last", "previous")  # names of files in a run's folder of checkpoints
+RESERVED = ("best", "last", "previous")  # names of the run's own checkpoints
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, of whose checkpoints the best is always ``best.ckpt`` in the run's folder too.
+    """Lightning's ModelCheckpoint, which always keeps its best as the run's ``best.ckpt``.
 
     By default that is the only one. With another ``save_top_k``, ``filename`` or ``dirpath`` the
-    checkpoints have the names that Lightning documents, and ``best.ckpt`` is a link to the best of
-    them, or a copy where no link can be.
+    checkpoints have the names that Lightning documents, and ``best.ckpt`` is a hard link to the
+    best of them, or a copy where links are not possible.
 
     Args:
         monitor: Metric by which the best is chosen; None for the objective's.
         mode: Whether the least or the greatest value is the best; None for what the objective says.
-        save_top_k: How many of the best checkpoints are kept; -1 for all.
-        filename: Of the checkpoints without their suffix, such as ``{epoch}-{step}``.
-        **kwargs: The other arguments of ModelCheckpoint.
+        save_top_k: Number of best checkpoints that are kept; -1 for all.
+        filename: Name of the checkpoints without suffix, such as ``{epoch}-{step}``.
+        **kwargs: Other arguments of ModelCheckpoint.
+
+    Raises:
+        UserError: No best checkpoint would be saved, or something else under its name.
     """
 
     def __init__(
@@ -42,19 +44,18 @@ class BestCheckpoint(ModelCheckpoint):
         )
         triggers = (self._every_n_epochs, self._every_n_train_steps, self._train_time_interval)
         if save_top_k == 0 or not any(triggers):
-            raise UserError(
-                "--model_checkpoint saves nothing with save_top_k 0 or every_n_epochs 0, but a run needs its best "
+            error = (
+                " saves nothing with save_top_k 0 or every_n_epochs 0, but a run needs its best "
                 "checkpoint: leave that out, or give --trainer.enable_checkpointing false"
             )
-        if filename in RESERVED and (filename, save_top_k) != ("best", 1):
-            raise UserError(
-                f"--model_checkpoint.filename {filename} is taken: give one such as '{{epoch}}-{{step}}'"
-            )
-        if self.save_on_exception:
-            raise UserError(
-                "--model_checkpoint.save_on_exception would overwrite the best checkpoint: leave it out"
-            )
-        refuse_save_last(self)
+        elif filename in RESERVED and (filename, save_top_k) != ("best", 1):
+            error = f".filename {filename} is taken: give one such as '{{epoch}}-{{step}}'"
+        elif self.save_on_exception:
+            error = ".save_on_exception would overwrite the best checkpoint: leave it out"
+        else:
+            refuse_save_last(self)
+            return
+        raise UserError(f"--model_checkpoint{error}")
 
     @property
     def state_key(self) -> str:
@@ -65,7 +66,7 @@ class BestCheckpoint(ModelCheckpoint):
     filename: str | None
 
     def attach(self, run: Run) -> None:
-        """Set the folder and the names of the checkpoints to those of a run."""
+        """Save to the folder of ``run``, under the names described above."""
         self.best = run.checkpoint("best")
         if self.dirpath is None:
             self.dirpath = str(run.checkpoints)
@@ -73,8 +74,6 @@ class BestCheckpoint(ModelCheckpoint):
                 self.filename = "best"
         if self.filename == "best":
             self._enable_version_counter = False
-        if not self._every_n_train_steps and not self._train_time_interval:
-            self.on_train_batch_end = None  # it would have nothing to do
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Any]) -> None:
         super()._save_topk_checkpoint(trainer, monitor_candidates)
@@ -85,22 +84,11 @@ class BestCheckpoint(ModelCheckpoint):
             trainer.strategy.barrier()
 
 
-def link_or_copy(path: Path, name: Path) -> None:
-    """Let a file have another name too, in place of what had it, without a moment in which that is missing."""
-    part = name.with_suffix(f".{os.getpid()}.part")
-    name.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.hardlink_to(path)
-    except OSError:  # on another file system, or one without links
-        shutil.copyfile(path, part)
-    part.replace(name)
-
-
 def attach_others(callbacks: list[L.Callback], run: Run) -> None:
-    """Let ModelCheckpoints of the user's own save to the run's folder, unless they have a folder.
+    """Let the user's own ModelCheckpoints save to the run's folder, unless they have another.
 
     Raises:
-        UserError: They would overwrite the run's own checkpoints.
+        UserError: One of them would overwrite the run's own checkpoints.
     """
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
@@ -109,7 +97,8 @@ def attach_others(callbacks: list[L.Callback], run: Run) -> None:
                 callback.dirpath = str(run.checkpoints)
             if callback.filename in RESERVED and Path(callback.dirpath) == run.checkpoints:
                 raise UserError(
-                    f"the run has its own {callback.filename}.ckpt: give the callback another filename"
+                    f"the run has its own {callback.filename}.ckpt: "
+                    "give the callback another filename"
                 )
 
 

@@ -1,4 +1,4 @@
-"""Lookahead: weights that follow those of the optimiser, and that it starts from again every few steps."""
+"""Lookahead: slow weights that follow the optimiser's, and replace them every few steps."""
 
 from typing import Any
 
@@ -10,16 +10,17 @@ from project.errors import UserError
 
 
 class Lookahead(L.Callback):
-    """Slow weights, to which the network is set back every few steps (Zhang et al., 2019).
+    """Slow weights that move towards the network's every few steps and replace them.
 
-    The share of the slow weights that stays grows with the cube of progress (Jordan, 2024, section
-    3.4), and after the run's last step they are what is left. They begin as the weights after the
-    first step, when a network that looks at its first batch has been initialised. Weights and
-    statistics of norms are treated alike.
+    The method is that of Zhang et al. (2019), but the slow weights move less and less: the fraction
+    of them that is kept grows with the cube of progress (Jordan, 2024, section 3.4). The run's last
+    step leaves them in the network.
+    They start as the weights after the first step, when a network that initialises itself on its
+    first batch has done so. Statistics of norms are treated like weights.
 
     Args:
-        every: Optimiser steps between two meetings.
-        decay: Share of the slow weights that stays at a meeting at the end of the run.
+        every: Optimiser steps between two synchronisations.
+        decay: Fraction of the slow weights that a synchronisation keeps at the end of the run.
     """
 
     def __init__(self, every: int = 5, decay: float = 0.95**5) -> None:
@@ -29,35 +30,33 @@ class Lookahead(L.Callback):
             )
         self.every, self.decay = every, decay
         self.slow: dict[str, Tensor] = {}
-        self.met = 0  # the step of the last meeting
+        self.synced_step = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        now = weights(pl_module)
-        self.slow = {
-            name: value.to(now[name]) for name, value in self.slow.items()
-        }  # from a checkpoint
+        fast = weights(pl_module)  # a checkpoint's slow weights come on the CPU
+        self.slow = {name: value.to(fast[name]) for name, value in self.slow.items()}
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
         step, total = trainer.global_step, trainer.estimated_stepping_batches
         if not self.slow:
             self.slow = {name: value.clone() for name, value in weights(pl_module).items()}
-        meets = step % self.every == 0
-        if step == self.met or not (meets or step == total):
+        sync = step % self.every == 0
+        if step == self.synced_step or not (sync or step == total):
             return
-        self.met = step
+        self.synced_step = step
         fast = weights(pl_module)
         slow = [self.slow[name] for name in fast]
-        if meets:
+        if sync:
             torch._foreach_lerp_(slow, list(fast.values()), 1 - self.decay * (step / total) ** 3)
         torch._foreach_copy_(list(fast.values()), slow)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"slow": self.slow, "met": self.met}
+        return {"slow": self.slow, "met": self.synced_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.slow, self.met = state_dict["slow"], state_dict["met"]
+        self.slow, self.synced_step = state_dict["slow"], state_dict["met"]
 
 
 def weights(module: L.LightningModule) -> dict[str, Tensor]:
-    """All of a module's state that is made of real numbers."""
+    """The floating-point tensors in a module's state dict."""
     return {name: value for name, value in module.state_dict().items() if value.is_floating_point()}

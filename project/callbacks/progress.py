@@ -8,7 +8,10 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's bar with rich, drawn five times a second at most: to draw it can take longer than a small step."""
+    """Lightning's RichProgressBar, drawn five times a second at most.
+
+    Drawing can take longer than a training step of a small model.
+    """
 
     next_time = 0.0
 

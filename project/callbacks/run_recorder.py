@@ -1,4 +1,4 @@
-"""What writes a run down: its config and environment, and each look at the test set."""
+"""Record a run in its folder and its loggers: config, environment, and each use of the test set."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from project.run.provenance import record_environment, record_test
 
 
 class Start(L.Callback):
-    """Knows whether the first batch has been reached: errors before that may mean a wrong flag."""
+    """Notes that the first batch was reached: an error before that may mean a wrong flag."""
 
     done = False
 
@@ -26,39 +26,32 @@ class Start(L.Callback):
     on_validation_start = on_test_start = on_predict_start = on_train_epoch_start
 
 
-class Record(L.Callback):
-    """Writes down what a run is: its config and environment, in its folder and in loggers.
+class RunRecorder(L.Callback):
+    """Writes the config and environment of a run to its folder and its loggers.
 
     Args:
-        run: Where to.
+        run: The run.
         config: The full merged config.
-        adapted: What differs from it on this machine, by its keys.
+        adapted: Values that differ from the config on this machine, by their keys.
     """
 
     def __init__(self, run: Run, config: dict[str, Any], adapted: dict[str, Any]) -> None:
         self.run, self.config, self.adapted = run, config, adapted
-        self.environment: dict[str, Any] = {}  # from the beginning of the fit on
+        self.environment: dict[str, Any] = {}  # filled when training begins
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
-        self.environment = record_environment(
-            self.run, self.config["seed_everything"], self.adapted
-        )
+        seed = self.config["seed_everything"]
+        self.environment = record_environment(self.run, seed, self.adapted)
         self.began = time.monotonic()
         parameters = sum(p.numel() for p in pl_module.parameters())
         for logger in trainer.loggers:
-            logger.log_hyperparams(
-                {**self.config, "parameters": parameters, "git": self.environment["git"]}
-            )
-            if isinstance(logger, WandB) and logger.watched:
-                logger.watch(
-                    pl_module,
-                    log=logger.watched,
-                    log_freq=trainer.log_every_n_steps,
-                    log_graph=False,
-                )
+            git = self.environment["git"]
+            logger.log_hyperparams({**self.config, "parameters": parameters, "git": git})
+            if isinstance(logger, WandB):
+                logger.watch_model(pl_module, every_n_steps=trainer.log_every_n_steps)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # A module that steps its optimisers itself logs one row a batch.
@@ -78,29 +71,35 @@ class Record(L.Callback):
         self.record_seconds(trainer)
 
     def record_seconds(self, trainer: L.Trainer) -> None:
-        """Note how long this training has taken so far; what a kill cuts off since the last checkpoint is not known."""
+        """Write the seconds of training so far; a kill loses those since the last checkpoint."""
         if trainer.is_global_zero and self.environment:
             self.environment["seconds"] = round(time.monotonic() - self.began, 2)
             write_atomically(self.run.environment, json.dumps(self.environment, indent=2))
 
 
-class Ledger(L.Callback):
-    """Notes a look at the test set in tests.jsonl, before anything else is done with the result.
+class TestLog(L.Callback):
+    """Adds each evaluation on the test set to tests.jsonl, before its result is used elsewhere.
 
     Args:
-        run: Whose test it is.
-        checkpoint: That is tested.
+        run: The run that is tested.
+        checkpoint: The checkpoint that is tested.
+
+    Attributes:
+        num_test_evaluations: Number of entries in the log, once the test has ended.
     """
+
+    __test__ = False  # no test for pytest to collect
 
     def __init__(self, run: Run, checkpoint: Path) -> None:
         self.run, self.checkpoint = run, checkpoint
+        self.num_test_evaluations = 0
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if trainer.is_global_zero:
             result = {name: float(value) for name, value in trainer.callback_metrics.items()}
-            complete = trainer.limit_test_batches == 1.0 and isinstance(
-                trainer.limit_test_batches, float
-            )
-            self.looks = record_test(
-                self.run, self.checkpoint, loaded_step(trainer), complete, result
+            limit = trainer.limit_test_batches
+            complete = isinstance(limit, float) and limit == 1.0
+            step = loaded_step(trainer)
+            self.num_test_evaluations = record_test(
+                self.run, self.checkpoint, step, complete, result
             )

@@ -26,10 +26,9 @@ from project.loggers.wandb import WandB
 from project.models.pretrained import skip_pretrained
 from project.run.checkpoint_io import loaded_step
 from project.run.folder import Run
-from project.run.speedups import spare_driver_calls
 
 # Keys that say what to do with a run, and are no part of its config.
-NOT_OF_A_RUN = ("config", "run", "find")
+NOT_OF_A_RUN = ("config", "run", "find", "speedups")
 
 
 class CLI(LightningCLI):
@@ -184,7 +183,6 @@ def main(args: list[str] | None = None) -> CLI | None:
     """
     words = sys.argv[1:] if args is None else args
     quieten()
-    spare_driver_calls()
     if not words or words[0] in ("-h", "--help"):
         print(project.__doc__)
         return None

@@ -13,7 +13,8 @@ from project.errors import UserError
 from project.loggers.added import all_loggers
 from project.run.checkpoint_io import SafeCheckpointIO
 from project.run.distributed import bound_waiting, cluster_plugins, refuse_forked_processes
-from project.run.folder import Run, new_run
+from project.run.folder import Run
+from project.run.jobs import new_run
 
 if TYPE_CHECKING:
     from project.cli.main import CLI
@@ -42,7 +43,7 @@ def fit_trainer(cli: "CLI", resume: L.Callback) -> L.Trainer:
     adapted = adapt_options(cli, options, training=True)
     theirs = options["callbacks"]
     callbacks.check_callbacks(theirs, cli.model)
-    record = callbacks.Record(cli.run, cli.saved_config(), adapted)
+    record = callbacks.RunRecorder(cli.run, cli.saved_config(), adapted)
     savers: list[L.Callback] = []
     if options["enable_checkpointing"] is not False:
         best = cli.built.model_checkpoint
@@ -97,7 +98,6 @@ def trainer_options(cli: "CLI", logged_as: str | None) -> Options:
         raise UserError(
             "--trainer.barebones true would leave out the loggers and checkpoints of the run"
         )
-    options["profiler"] = options["profiler"] or callbacks.NoProfiler()
     options["plugins"] = [*(options["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
     options["callbacks"] = options["callbacks"] or []
     loggers = options["logger"] if logged_as else False

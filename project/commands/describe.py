@@ -1,12 +1,10 @@
-"""What a network is made of: its layers, their output shapes, parameters and multiply-adds, without data."""
+"""Describe a network without data: its layers, output shapes, parameters and MACs."""
 
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from lightning.pytorch.utilities.model_summary import ModelSummary
 
 from project.cli.console import new_console
 from project.data import ImageDataModule
@@ -32,28 +30,27 @@ def run(cli: "CLI") -> None:
     print_layers(build(cli.config))
 
 
-@dataclass
-class Layer:
+class Layer(NamedTuple):
     """A row of the table.
 
     Attributes:
-        name: As in the state dict.
-        kind: Its class.
-        shape: Of the output for one image; None if the layer only takes part in training, () if it
-            gives no tensor.
-        parameters: Number of them, of all that is inside.
-        multiply_adds: Of convolutions and matrix products for one image.
+        name: Name in the state dict.
+        kind: Name of its class.
+        shape: Shape of its output for one image; None if evaluation does not call it, () if it does
+            not return a tensor.
+        parameters: Number of parameters, of all layers inside it.
+        macs: Multiply-accumulates of its convolutions and matrix products for one image.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...] | None
     parameters: int
-    multiply_adds: int
+    macs: int
 
 
 def build(settings: Any) -> Architecture:
-    """The model of a parsed config, on the meta device if it can be, where it takes neither memory nor time."""
+    """Build the model of a parsed config, on the meta device if it can be, which costs nothing."""
     arguments = settings.model.init_args.as_dict()
     options = {name: value for name, value in arguments.items() if name not in LINKED}
     num_classes, input_shape = settings.num_classes, settings.input_shape
@@ -67,7 +64,7 @@ def build(settings: Any) -> Architecture:
         try:
             with torch.device("meta"):
                 return kind(num_classes=num_classes, input_shape=input_shape, **options)
-        except (NotImplementedError, RuntimeError):  # a constructor that computes with its tensors
+        except (NotImplementedError, RuntimeError):  # the constructor computes with its tensors
             return kind(num_classes=num_classes, input_shape=input_shape, **options)
 
 
@@ -78,71 +75,43 @@ def imported(path: str) -> Any:
 
 
 def layers(model: Architecture, depth: int = 2) -> list[Layer]:
-    """The parts of a model in the order of its state dict, the model itself last.
+    """The layers of a model down to ``depth``, and the model itself as the last row.
 
-    Args:
-        model: Any classifier, which gets hooks and is put into eval mode.
-        depth: How deep parts within parts are shown.
+    The figures are those of Lightning's ModelSummary, which counts two FLOPs for each MAC.
     """
-    parts = {
-        name: part
-        for name, part in model.named_modules()
-        if name and name.count(".") < depth and not name.startswith("eval_metrics")
-    }
-    shapes: dict[str, tuple[int, ...]] = {}
-    flops: dict[str, int] = dict.fromkeys([*parts, ""], 0)
-    counter = FlopCounterMode(display=False)
-
-    def begin(name: str) -> None:
-        flops[name] -= counter.get_total_flops()
-
-    def end(name: str, output: Any) -> None:
-        flops[name] += counter.get_total_flops()
-        shapes[name] = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
-
-    for name, part in [*parts.items(), ("", model)]:
-        part.register_forward_pre_hook(lambda _part, _x, name=name: begin(name))
-        part.register_forward_hook(lambda _part, _x, output, name=name: end(name, output))
-    device = next(model.parameters()).device
-    with counter, torch.no_grad():
-        model.eval()(torch.zeros(1, *model.input_shape, device=device))
-
-    def row(name: str, part: nn.Module) -> Layer:
-        kind, parameters = type(part).__name__, sum(p.numel() for p in part.parameters())
-        if name in shapes:
-            return Layer(name or kind, kind, shapes[name], parameters, flops[name] // 2)
-        inner = [
-            row(f"{name}.{child}", module) for child, module in part.named_children()
-        ]  # it only holds them
-        shape = inner[-1].shape if inner else None
-        return Layer(name, kind, shape, parameters, sum(layer.multiply_adds for layer in inner))
-
-    return [*(row(name, part) for name, part in parts.items()), row("", model)]
+    summary = ModelSummary(model, max_depth=depth)
+    flops, columns = summary.flop_counts, (summary.layer_types, summary.out_sizes)
+    rows = []
+    for name, kind, size, parameters in zip(
+        summary.layer_names, *columns, summary.param_nums, strict=True
+    ):
+        if not name.startswith("eval_metrics"):
+            several = isinstance(size, list) and any(isinstance(part, list) for part in size)
+            shape = () if several else None if size == "?" else tuple(size[1:])
+            rows.append(Layer(name, kind, shape, parameters, sum(flops[name].values()) // 2))
+    kind, macs = type(model).__name__, summary.total_flops // 2
+    return [*rows, Layer(kind, kind, (model.num_classes,), summary.total_parameters, macs)]
 
 
 def print_layers(model: Architecture) -> None:
-    """Print the table of `layers`, and the totals under it."""
+    """Print the table of `layers`, with the totals under it."""
     from rich.table import Table
 
     *rows, total = layers(model)
-    shape = "x".join(map(str, model.input_shape))
-    table = Table(
-        title=f"{total.name} on {shape} images, {model.num_classes} classes", show_footer=True
-    )
-    table.add_column("layer", footer="total", no_wrap=True)
-    table.add_column("type", footer="", no_wrap=True)
-    table.add_column(
-        "output", footer="x".join(map(str, total.shape or ())), justify="right", no_wrap=True
-    )
-    table.add_column("parameters", footer=f"{total.parameters:,}", justify="right", no_wrap=True)
-    table.add_column(
-        "multiply-adds", footer=f"{total.multiply_adds:,}", justify="right", no_wrap=True
-    )
+    size = "x".join(map(str, model.input_shape))
+    title = f"{total.name} on {size} images, {model.num_classes} classes"
+    table = Table(title=title, show_footer=True)
+    for name, footer in (
+        ("layer", "total"),
+        ("type", ""),
+        ("output", str(model.num_classes)),
+        ("parameters", f"{total.parameters:,}"),
+        ("MACs", f"{total.macs:,}"),
+    ):
+        text = name in ("layer", "type")
+        table.add_column(name, footer=footer, justify="left" if text else "right", no_wrap=True)
     for row in rows:
-        shape = "in training" if row.shape is None else "x".join(map(str, row.shape))
-        inner = "  " * row.name.count(".") + row.name
-        numbers = [
-            f"{number:,}" if number else "" for number in (row.parameters, row.multiply_adds)
-        ]
-        table.add_row(inner, row.kind, shape, *numbers)
+        shape = "not called" if row.shape is None else "x".join(map(str, row.shape))
+        numbers = [f"{number:,}" if number else "" for number in (row.parameters, row.macs)]
+        table.add_row("  " * row.name.count(".") + row.name, row.kind, shape, *numbers)
     new_console(width=120).print(table)

@@ -8,6 +8,7 @@ from project import callbacks
 from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_train
 from project.cli.trainer import finder_trainer, fit_trainer, open_run
 from project.loggers.wandb import WandB
+from project.run import speedups
 from project.run.checkpoint_io import loaded_step, newest_good
 from project.run.provenance import record_outcome
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Any) -> None:
-    """Add ``--find``, unless the module behind it was taken out."""
+    """Add ``--speedups``, and ``--find`` unless the module behind it was taken out."""
+    parser.add_argument(
+        "--speedups", type=bool, default=True, help="Patch Lightning, which makes steps faster."
+    )
     if find_spec("project.commands.tune"):
         parser.add_argument(
             "--find",
@@ -35,7 +39,8 @@ def run(cli: "CLI") -> None:
         from project.commands.tune import find
 
         cli.trainer = finder_trainer(cli)
-        rows = find(what, cli.run, cli.trainer, cli.model, cli.datamodule)
+        with speedups.applied(cli.trainer, cli.model, cli.config.speedups):
+            rows = find(what, cli.run, cli.trainer, cli.model, cli.datamodule)
         print_summary(cli.run, cli.trainer, rows)
     else:
         train(cli)
@@ -47,14 +52,10 @@ def train(cli: "CLI") -> None:
     trainer = cli.trainer = fit_trainer(cli, resume)
     refuse_nothing_to_train(trainer)
     checkpoint = newest_good(cli.run.to_resume)
-    callbacks.skip_empty_hooks(trainer, cli.model)
     start = time.monotonic()
-    trainer.fit(
-        cli.model,
-        datamodule=cli.datamodule,
-        ckpt_path=checkpoint and str(checkpoint),
-        weights_only=True,
-    )
+    path = checkpoint and str(checkpoint)
+    with speedups.applied(trainer, cli.model, cli.config.speedups):
+        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=path, weights_only=True)
     trained = f"{trainer.current_epoch} epochs, {trainer.global_step} steps"
     if checkpoint and trainer.global_step == loaded_step(trainer):
         limit = limit_reached(trainer, resume.stopped_early)

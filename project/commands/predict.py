@@ -12,8 +12,8 @@ from project import plots
 from project.cli.keys import add_checkpoint, add_images
 from project.cli.summary import print_summary
 from project.cli.trainer import evaluation_trainer, open_run
-from project.cli.user_images import find_images, skipped
 from project.data.encoded_images import EncodedImages
+from project.data.given_images import find_images, skipped
 from project.errors import writing
 from project.run.folder import Run
 

@@ -1,10 +1,10 @@
 """`python -m project prepare`: make a cache of resized images, once."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from project.cli.machine import adapt_workers
-from project.data import ImageDataModule, ImageNet
+from project.data import ImageDataModule
 from project.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,40 +20,30 @@ def run(cli: "CLI") -> None:
 
 
 def prepare(data: ImageDataModule) -> None:
-    """Make the cache that ``--data.cache`` names, with a progress bar, and say what could not be read.
+    """Make the cache that ``--data.cache`` names, with a progress bar, and list unreadable images.
 
     Raises:
-        UserError: The dataset has none, or too many images cannot be read.
+        UserError: The dataset has no cache, or too many images cannot be read.
     """
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    if not isinstance(data, ImageNet):
+    if not hasattr(data, "prepare_cache"):
         raise UserError(f"{type(data).__name__} is held in memory: there is nothing to prepare")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    cached: Any = data
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, unreadable, counts = Console(stderr=True), [], {}
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
         tasks = {split: progress.add_task(split, total=None) for split in ("train", "val")}
-        for split, done, total, bad in data.prepare_cache():
+        for split, done, total, bad in cached.prepare_cache():
             progress.update(tasks[split], completed=done, total=total)
             unreadable += bad
             counts[split] = total
     for message in unreadable:
         print(f"skipped: {message}", file=sys.stderr)
-    if len(unreadable) > data.max_unreadable * sum(counts.values()):
-        raise UserError(
-            f"{len(unreadable)} of {sum(counts.values())} images cannot be read: mend them"
-        )
+    total = sum(counts.values())
+    if len(unreadable) > cached.max_unreadable * total:
+        raise UserError(f"{len(unreadable)} of {total} images cannot be read: fix them")
     made = ", ".join(f"{count:,} {split}" for split, count in counts.items())
-    print(f"prepared {made} images in {data.cache_folder}: use them with --data.cache {data.cache}")
+    use = f"use them with --data.cache {cached.cache}"
+    print(f"prepared {made} images in {cached.cache_folder}: {use}")

@@ -1,7 +1,6 @@
-"""Write results as data: configs/results/<experiment>.json from runs that were tested, and the README's table from all.
+"""Write results as data: a JSON file for each group of tested runs, and the README's table of them.
 
-Give the runs of an experiment with several seeds, or several experiments: each group of runs gets a
-file.
+Give the runs of an experiment with several seeds, or several experiments.
 """
 
 import json
@@ -10,24 +9,32 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from project.analysis.run_result import Group, Record, collect, grouped, spread
+from project.analysis.group import Group, group_runs, plus_minus
+from project.analysis.origin import PACKAGES, command, commit
+from project.analysis.run_result import RunResult, read_runs
 from project.errors import UserError, writing
 from project.run.folder import shown, write_atomically
 
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->"
-PACKAGES = ("torch", "torchvision", "lightning")
+HEADER = """\
+| experiment | test accuracy | seeds | epochs | training | device | test evaluations |
+|---|---|---|---|---|---|---|
+"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.add_argument(
-        "runs", type=Path, nargs="*", help="Folders of runs or experiments; none renders the table."
+        "runs",
+        type=Path,
+        nargs="*",
+        help="Folders of runs or experiments; without any, only the table is written anew.",
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path("configs/results"), help="Of the JSON files."
+        "--folder", type=Path, default=Path("configs/results"), help="Folder of the JSON files."
     )
     parser.add_argument(
-        "--readme", type=Path, default=Path("README.md"), help="File with the table."
+        "--readme", type=Path, default=Path("README.md"), help="Markdown file with the table."
     )
 
 
@@ -35,119 +42,97 @@ def run(arguments: Any) -> None:
     """Write the files and the table.
 
     Raises:
-        UserError: A run was not tested, or the README has no place for the table.
+        UserError: A run was not tested, or the Markdown file has no marks for the table.
     """
-    by_data: dict[str, list[Record]] = {}
-    for record in collect(arguments.runs) if arguments.runs else []:
-        by_data.setdefault(record.config["data"], []).append(record)
-    around = parts(arguments.readme)
+    by_data: dict[str, list[RunResult]] = {}
+    for result in read_runs(arguments.runs) if arguments.runs else []:
+        by_data.setdefault(result.config["data"], []).append(result)
+    before, after = around_table(arguments.readme)
     texts: dict[Path, str] = {}
-    for group in [group for records in by_data.values() for group in grouped(records)]:
+    for group in [group for results in by_data.values() for group in group_runs(results)]:
         path = arguments.folder / f"{group.name}.json"
         if path in texts:
             raise UserError(
-                f"there are two results to call {shown(path.absolute())}: give their runs one by one"
+                f"there are two results to call {shown(path.absolute())}: "
+                "give their runs one by one"
             )
-        texts[path] = json.dumps(summarise(group), indent=2) + "\n"
+        texts[path] = json.dumps(published(group), indent=2) + "\n"
     with writing(arguments.folder):
         arguments.folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         write_atomically(path, text)
-    write_atomically(arguments.readme, table(arguments.folder).join(around))
+    write_atomically(arguments.readme, before + table(arguments.folder) + after)
     for path in (*texts, arguments.readme):
         print(f"wrote {shown(path.absolute())}")
 
 
-def summarise(group: Group) -> dict[str, Any]:
-    """What a group of runs has come to, and everything that is needed to come to it again."""
-    for record in group.records:
-        folder = shown(record.run.folder)
-        if not record.environments:
-            raise UserError(
-                f"{folder} lacks environment.json, which says what it was trained by: leave it out"
-            )
-        if not record.result:
-            how = "trained on after its test" if record.looks else "not tested"
-            raise UserError(f"{folder} was {how}: python -m project test --run {folder}")
-    metrics = {}
-    for name, values in group.metrics.items():
-        mean, std = spread(values)
-        metrics[name] = {"mean": mean, "std": std, "values": values}
-    environments = [environment for record in group.records for environment in record.environments]
+def published(group: Group) -> dict[str, Any]:
+    """The results of a group and everything that is needed to reproduce them."""
+    for result in group.results:
+        refuse_untested(result)
+    summary = group.summary()
+    environments = [environment for r in group.results for environment in r.environments]
     return {
         "experiment": group.name,
-        "metrics": metrics,
-        "seeds": [record.config["seed_everything"] for record in group.records],
-        "folds": [record.config.get("data.fold") for record in group.records],
-        "epochs": max(record.epochs for record in group.records),
-        "seconds": round(group.seconds, 1),
-        "looks": group.looks,
-        "device": same(environment["device"][0] for environment in environments),
-        "python": same(environment["python"] for environment in environments),
-        "versions": {name: same(e["packages"][name] for e in environments) for name in PACKAGES},
-        "commit": same(commit(environment) for environment in environments),
-        "commands": [command(record.environments[0]) for record in group.records],
+        **{key: summary[key] for key in ("metrics", "seeds", "folds")},
+        "epochs": max(result.epochs for result in group.results),
+        **{key: summary[key] for key in ("seconds", "looks")},
+        "device": distinct(environment["device"][0] for environment in environments),
+        "python": distinct(environment["python"] for environment in environments),
+        "versions": {p: distinct(e["packages"][p] for e in environments) for p in PACKAGES},
+        "commit": distinct(commit(environment) for environment in environments),
+        "commands": [command(result.environments[0]) for result in group.results],
     }
 
 
-def same(values: Any) -> str:
-    """The value of all runs, or the different ones."""
+def refuse_untested(result: RunResult) -> None:
+    """Raise UserError for a run that lacks its environment or a test of its present weights."""
+    folder = shown(result.run.folder)
+    if not result.environments:
+        raise UserError(
+            f"{folder} lacks environment.json, which says how it was trained: leave it out"
+        )
+    if not result.test_result:
+        how = "trained on after its test" if result.test_log else "not tested"
+        raise UserError(f"{folder} was {how}: python -m project test --run {folder}")
+
+
+def distinct(values: Any) -> str:
+    """The distinct values, separated by commas."""
     return ", ".join(dict.fromkeys(str(value) for value in values))
 
 
-def commit(environment: dict[str, Any]) -> str:
-    """Of the code that a run began with."""
-    git = environment["git"]
-    return "unknown" if git is None else git["commit"] + (" with changes" if git["diff"] else "")
-
-
-def command(environment: dict[str, Any]) -> str:
-    """The command line of a run, wherever its Python was."""
-    return "python " + environment["command"].partition(" ")[2]
-
-
 def table(folder: Path) -> str:
-    """Markdown of all results in a folder: a line for each, ordered by name."""
-    lines = [
-        "| experiment | test accuracy | seeds | epochs | training | device | looks at test |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """A Markdown table of all results in a folder, ordered by name."""
+    lines = []
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        accuracy = result["metrics"]["test/acc"]
-        spread = f" ± {accuracy['std']:.4f}" if accuracy["std"] is not None else ""
+        seeds, folds = (len({v for v in result[k] if v is not None}) for k in ("seeds", "folds"))
         cells = (
             f"[`{result['experiment']}`](configs/results/{path.name})",
-            f"{accuracy['mean']:.4f}{spread}",
-            repeats(result),
+            plus_minus(result["metrics"]["test/acc"]),
+            f"{seeds}, {folds} folds" if folds else seeds,
             result["epochs"],
             f"{result['seconds']:.1f} s",
             result["device"],
             result["looks"],
         )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {' | '.join(map(str, cells))} |\n")
+    return HEADER + "".join(lines)
 
 
-def repeats(result: dict[str, Any]) -> str:
-    """How many seeds and folds a result has."""
-    seeds, folds = (
-        len({value for value in result[key] if value is not None}) for key in ("seeds", "folds")
-    )
-    return f"{seeds}" + (f", {folds} folds" if folds else "")
-
-
-def parts(readme: Path) -> tuple[str, str]:
-    """What comes before and after the table.
+def around_table(readme: Path) -> tuple[str, str]:
+    """The text before and after the table in a Markdown file.
 
     Raises:
-        UserError: Its marks are not there.
+        UserError: The file lacks the marks around the table.
     """
     content = readme.read_text(encoding="utf-8") if readme.exists() else ""
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise UserError(
-            f"{readme} has no lines {BEGIN.strip()} and {END}: give another --readme, or put them there"
+            f"{readme} has no lines {BEGIN.strip()} and {END}: "
+            "give another --readme, or put them there"
         )
     return before + begin, end + after

@@ -18,11 +18,12 @@ def run(cli: "CLI") -> None:
     """Test the checkpoint that ``--checkpoint`` names, and count how often the test set was used."""
     cli.build(pretrained=False)
     cli.run = open_run(cli)
-    ledger = callbacks.Ledger(cli.run, cli.checkpoint)
-    trainer = cli.trainer = evaluation_trainer(cli, "test", [ledger])
+    test_log = callbacks.TestLog(cli.run, cli.checkpoint)
+    trainer = cli.trainer = evaluation_trainer(cli, "test", [test_log])
     rows = cli.evaluate("test", cli.checkpoint)
     if trainer.is_global_zero:
-        rows["looks"] = f"{ledger.looks} at the test set, with this one"
+        count = test_log.num_test_evaluations
+        rows["test set"] = f"evaluated on {count} time(s), with this one"
     for logger in trainer.loggers:
         logger.log_metrics(cli.result, loaded_step(trainer) - 1)  # steps are logged from 0 on
         logger.save()

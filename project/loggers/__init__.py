@@ -1,1 +1,1 @@
-"""Where numbers go: metrics.csv, Weights & Biases, and what the user adds."""
+"""Loggers: metrics.csv, Weights & Biases, and those that the user adds."""

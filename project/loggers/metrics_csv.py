@@ -1,4 +1,4 @@
-"""Every logged number in a file of the run's folder."""
+"""The logger that writes metrics.csv."""
 
 import csv
 import io
@@ -13,11 +13,14 @@ from project.run.folder import Run, write_atomically
 
 
 class MetricsCSV(Logger):
-    """One row a step in ``metrics.csv``, and one column a metric.
+    """Writes ``metrics.csv``, with a row for each logged step and a column for each metric.
 
-    Lightning's CSVLogger starts the file anew when a run goes on; this one goes on with it. The
-    file is written with each checkpoint and validation, and between them every 10 seconds, or less
-    often if that would take more than a twentieth of the time.
+    When a run resumes, it continues the file, where Lightning's CSVLogger would begin a new one in
+    another folder. The file is written with each checkpoint and validation, and between them every
+    10 seconds, or less often if that would take more than a twentieth of the time.
+
+    Args:
+        run: The run whose metrics are logged.
     """
 
     def __init__(self, run: Run) -> None:
@@ -41,10 +44,10 @@ class MetricsCSV(Logger):
 
     @property
     def save_dir(self) -> str:
-        return str(self.path.parent)  # profilers write their traces there
+        return str(self.path.parent)  # also of profilers' traces
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """The config has a file of its own."""
+        """Do nothing: the config has a file of its own."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -56,7 +59,7 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def rewind(self, step: int) -> None:
-        """Forget everything from ``step`` on: a run that goes on from a checkpoint logs it again."""
+        """Forget rows from ``step`` on, which a run that resumes at ``step`` logs again."""
         self.rows = [row for row in self.rows if int(row["step"]) < step]
 
     @rank_zero_only

@@ -1,39 +1,34 @@
-"""Where numbers go: metrics.csv, and Weights & Biases."""
+"""The logger for Weights & Biases."""
 
-import hashlib
 import logging
-import netrc
-import os
-import re
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
+from torch import Tensor, nn
 
+from project.loggers.wandb_setup import as_id
 from project.run.folder import Run, shown
 
 log = logging.getLogger(__name__)
 
 
 class WandB(WandbLogger):
-    """Lightning's WandbLogger, bound to a run folder, that neither prompts nor needs an account or a network.
+    """Lightning's WandbLogger for a run's folder, which needs no prompt, account or network.
 
     Args:
-        run: Gives the run's id, name, group and folder.
+        run: The run, whose id, name, group and folder W&B takes.
         project: Name of the project in W&B.
-        entity: W&B user or team.
-        tags: Of the W&B run.
-        mode: As `resolve_mode` gives it; in a config, ``auto`` is online if W&B's credentials are
-            there, else offline.
-        log_model: Upload the best checkpoint when `fit` ends, as an artifact with the aliases
-            ``best`` and its step.
-        watch: Log histograms of these as often as numbers; None for none.
+        entity: User or team in W&B.
+        tags: Tags of the W&B run.
+        mode: One of W&B's modes; in a config, ``auto`` is online if there are credentials for W&B,
+            else offline.
+        log_model: Whether to upload the best checkpoint when `fit` ends, as an artifact with the
+            aliases ``best`` and its step.
+        watch: Tensors whose histograms are logged as often as metrics; None for none.
     """
 
     def __init__(
@@ -63,14 +58,14 @@ class WandB(WandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The W&B run; offline if its server does not answer."""
+        """The W&B run, which is offline if W&B's server does not answer."""
         if self._experiment is None:
             import wandb
 
             options = {"console": "off", "silent": True, "init_timeout": 30, "finish_timeout": 300}
             self._wandb_init["settings"] = wandb.Settings(**options)
             try:
-                super().experiment  # noqa: B018, the property makes it
+                super().experiment  # noqa: B018, reading it starts the run
             except wandb.Error as error:
                 log.info(f"W&B is not reachable ({str(error).splitlines()[0]}): logging offline")
                 self._wandb_init["mode"] = "offline"
@@ -79,106 +74,72 @@ class WandB(WandbLogger):
 
     @property
     def where(self) -> str:
-        """The page of the run, or the command that uploads it."""
+        """The address of the run's page, or the command that uploads an offline run."""
         run = self.experiment
         return f"wandb sync {shown(Path(run.dir).parent)}" if run.offline else run.url
 
     @rank_zero_only
     def summarise(self, values: dict[str, float]) -> None:
-        """Set values of the W&B run's summary."""
+        """Set values in the summary of the W&B run."""
         self.experiment.summary.update(values)
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, step: int, result: Mapping[str, float]) -> None:
-        """Upload a checkpoint as an artifact, with its metrics; does nothing unless ``log_model`` is set."""
+        """Upload a checkpoint and its metrics as an artifact, if ``log_model`` is set."""
         if self.logs_model:
             import wandb
 
-            artifact = wandb.Artifact(
-                f"model-{self.experiment.id}", "model", metadata={**result, "step": step}
-            )
+            name, metadata = f"model-{self.experiment.id}", {**result, "step": step}
+            artifact = wandb.Artifact(name, "model", metadata=metadata)
             artifact.add_file(str(path), name=path.name)
             self.experiment.log_artifact(artifact, aliases=["best", f"step-{step}"])
+
+    @rank_zero_only
+    def watch_model(self, model: nn.Module, every_n_steps: int) -> None:
+        """Log the histograms that ``watch`` asks for, if any."""
+        if self.watched:
+            self.watch(model, log=self.watched, log_freq=every_n_steps, log_graph=False)
 
     @rank_zero_only
     def log_samples(
         self, name: str, images: Tensor, probabilities: Tensor, y: Tensor, names: Sequence[str]
     ) -> None:
-        """A table of images (N, C, H, W) in [0, 1] with their true and likeliest class, from probabilities (N, K)."""
+        """Log a table of images with their true and likeliest class.
+
+        Args:
+            name: Name of the table.
+            images: Images (N, C, H, W) in [0, 1].
+            probabilities: Class probabilities (N, K).
+            y: True classes (N,).
+            names: Names of the K classes.
+        """
         import wandb
 
         table = wandb.Table(["image", "true", "predicted", "confidence"])
         for image, p, k in zip(images, probabilities, y.tolist(), strict=True):
-            picture = wandb.Image((image * 255).round().byte().permute(1, 2, 0).squeeze(2).numpy())
-            table.add_data(picture, names[k], names[int(p.argmax())], float(p.max()))
+            pixels = (image * 255).round().byte().permute(1, 2, 0).squeeze(2).numpy()
+            table.add_data(wandb.Image(pixels), names[k], names[int(p.argmax())], float(p.max()))
         self.experiment.log({f"tables/{name}": table})
 
     @rank_zero_only
     def log_confusion(
         self, split: str, true: list[int], predicted: list[int], names: Sequence[str]
     ) -> None:
-        """An interactive confusion matrix, where there are few enough classes to read one."""
+        """Log an interactive confusion matrix, unless there are too many classes to read one."""
         if len(names) <= 100:
             import wandb
 
-            chart = wandb.plot.confusion_matrix(
-                y_true=true, preds=predicted, class_names=list(names)
-            )
+            labels = {"y_true": true, "preds": predicted, "class_names": list(names)}
+            chart = wandb.plot.confusion_matrix(**labels)
             self.experiment.log({f"confusion_matrix/{split}": chart})
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Leave the W&B run open: pictures and the summary follow; `close` ends it."""
+        """Leave the W&B run open until `close`, since figures and the summary follow."""
 
     @rank_zero_only
     def close(self, exit_code: int = 0) -> None:
-        """Upload what is left and end the W&B run."""
+        """Upload the rest and end the W&B run."""
         if self._experiment is not None:
             self._experiment.finish(exit_code=exit_code)
             self._experiment = None
-
-
-def as_id(name: str, most: int = 64) -> str:
-    """A name of as many characters as W&B takes in an id, and of those it takes in artifacts' names, which begin so.
-
-    No two long names become the same.
-    """
-    plain = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
-    return (
-        plain
-        if len(plain) <= most
-        else f"{plain[: most - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    )
-
-
-def resolve_mode(mode: str) -> str:
-    """``auto`` to online or offline: what WANDB_MODE says, else whether there are credentials and a server."""
-    mode = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
-    if mode not in ("auto", "online"):
-        return mode
-    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    if mode == "auto" and not has_credentials(server.hostname or ""):
-        log.info("W&B: no credentials found, so this run is logged offline")
-        return "offline"
-    if any(
-        name in os.environ for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
-    ):
-        return "online"  # a proxy's machine may have no way of its own
-    try:
-        port = server.port or (80 if server.scheme == "http" else 443)
-        socket.create_connection((server.hostname, port), timeout=5).close()
-    except OSError as error:
-        log.info(f"W&B: {server.hostname} does not answer ({error}), so this run is logged offline")
-        return "offline"
-    return "online"
-
-
-def has_credentials(host: str) -> bool:
-    """Whether W&B would find an API key without asking for one."""
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return True
-    path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    try:
-        return netrc.netrc(path).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False

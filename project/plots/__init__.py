@@ -1,16 +1,9 @@
 """Figures, as pure functions of numbers and images."""
 
 from project.plots.figure import BLUE, GREY, ORANGE, PALE_BLUE, PALE_ORANGE, new_figure, save
-from project.plots.images import (
-    evenly_spaced,
-    feature_maps,
-    filters,
-    image_grid,
-    show,
-    tiled,
-    top5_grid,
-)
-from project.plots.metrics import by_epoch, confusion_matrix, histories, history
+from project.plots.images import evenly_spaced, image_grid, top5_grid
+from project.plots.layers import feature_maps, filters
+from project.plots.metrics import confusion_matrix, histories, history
 from project.plots.scores import label_scores, predicted_against_true
 
 __all__ = [
@@ -19,7 +12,6 @@ __all__ = [
     "ORANGE",
     "PALE_BLUE",
     "PALE_ORANGE",
-    "by_epoch",
     "confusion_matrix",
     "evenly_spaced",
     "feature_maps",
@@ -31,7 +23,5 @@ __all__ = [
     "new_figure",
     "predicted_against_true",
     "save",
-    "show",
-    "tiled",
     "top5_grid",
 ]

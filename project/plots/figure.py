@@ -1,4 +1,4 @@
-"""What all figures share: how they are made and saved, and their colours."""
+"""Making and saving figures, and their colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PALE_BLUE, PALE_ORANGE = "#a9c9ea", "#f6b26b"  # black text is legible on these
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of the given inches and its axes, without a window system."""
+    """A figure of this size in inches, and its axes, without a window system."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

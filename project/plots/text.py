@@ -1,4 +1,4 @@
-"""Names that others chose, of files, classes and runs, made fit to be printed and drawn."""
+"""Names of files, classes and runs, which users chose, made fit to be drawn."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 def caption(name: str, most: int = 22) -> str:
-    """A name in at most ``most`` printable characters: its beginning and its end, which tell a series apart."""
+    """A name in ``most`` printable characters at most: its beginning, and the end of it."""
     text, end = printable(name), most // 2
     return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
 
 
 def show_literally(figure: Figure) -> None:
-    """Let a figure show names as they are: to matplotlib, what stands between two dollar signs is a formula.
+    """Let a figure show names as they are, even if they hold dollar signs, matplotlib's formulas.
 
-    The numbers on its axes are such formulas, and stay so. Names there must be a `caption` before
-    they are set, since matplotlib makes their text anew.
+    The numbers on its axes are formulas, and stay so. Names there must be a `caption` before they
+    are set, since matplotlib makes their text anew.
     """
     from matplotlib.text import Text
     from matplotlib.ticker import LogFormatter, ScalarFormatter

@@ -1,4 +1,4 @@
-"""What is set for runs of several processes, on one machine or on a cluster."""
+"""Settings for runs of several processes, on one machine or on a cluster."""
 
 import os
 import subprocess
@@ -13,16 +13,16 @@ from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcess
 from project.errors import UserError
 from project.run.jobs import launcher
 
-TIMEOUT = timedelta(minutes=10)  # for which a process waits for another
+TIMEOUT = timedelta(minutes=10)  # how long a process waits for another
 
 
 def cluster_plugins() -> list[Any]:
-    """Under srun, Slurm without Lightning's own handling of signals, which saves where no run looks."""
+    """Under srun, Slurm without Lightning's handling of signals, which saves outside of the run."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def requeue() -> str:
-    """Put the Slurm job that this process is in into the queue again; says so, or why not, or nothing outside one."""
+    """Requeue the Slurm job of this process, and say so or why not; empty outside of a job."""
     if launcher() != "srun":
         return ""
     job = os.environ["SLURM_JOB_ID"]
@@ -35,16 +35,16 @@ def requeue() -> str:
 
 
 def bound_waiting(trainer: L.Trainer) -> None:
-    """Let processes wait for each other as long as TIMEOUT, unless the strategy was given a time of its own."""
+    """Let processes wait for each other up to TIMEOUT, unless the strategy was given a time."""
     strategy: Any = trainer.strategy
     if getattr(strategy, "_timeout", None) == default_pg_timeout:
         strategy._timeout = TIMEOUT
 
 
 def refuse_forked_processes(trainer: L.Trainer) -> None:
-    """Raise UserError for ddp_spawn, ddp_fork and ddp_notebook, whose processes hand back weights and nothing else."""
+    """Raise UserError for ddp_spawn, ddp_fork and ddp_notebook, which only return weights."""
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
         raise UserError(
-            "this --trainer.strategy trains in processes that return weights alone, so that the run's results would be "
-            "lost: use --trainer.strategy ddp, which starts as many processes"
+            "this --trainer.strategy trains in processes that return weights alone, so that the "
+            "run's results would be lost: use --trainer.strategy ddp, which starts as many"
         )

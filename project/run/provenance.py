@@ -1,4 +1,4 @@
-"""What a run depends on besides its config, and what came of it: environment.json and tests.jsonl."""
+"""Provenance and outcome of a run: environment.json and tests.jsonl."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from project.run.folder import Run, now, write_atomically
 
 
 def describe_environment(seed: int) -> dict[str, Any]:
-    """What a run depends on besides its config."""
+    """Everything that a run depends on besides its config."""
     import torch
 
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
@@ -52,12 +52,12 @@ def git_state() -> dict[str, str] | None:
 
 
 def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str, Any]:
-    """Write environment.json; a run that goes on keeps the earlier entries under ``before``.
+    """Write environment.json; a run that resumes keeps the earlier entries under ``before``.
 
     Args:
-        run: Whose it is.
-        seed: It trains with.
-        adapted: What differs from its config on this machine.
+        run: The run.
+        seed: Seed of the training.
+        adapted: Values that differ from the config on this machine, by their keys.
     """
     before = (
         json.loads(run.environment.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str
 
 
 def record_outcome(run: Run, steps: int, best: dict[str, Any]) -> None:
-    """Note in environment.json how many steps were trained, and the step and validation metrics of best.ckpt."""
+    """Add the trained steps, and step and validation metrics of best.ckpt, to environment.json."""
     environment = json.loads(run.environment.read_text(encoding="utf-8"))
     write_atomically(
         run.environment, json.dumps({**environment, "steps": steps, "best": best}, indent=2)
@@ -81,14 +81,17 @@ def record_outcome(run: Run, steps: int, best: dict[str, Any]) -> None:
 def record_test(
     run: Run, checkpoint: Path, step: int, complete: bool, result: dict[str, float]
 ) -> int:
-    """Append one look at the test set to tests.jsonl, and count them.
+    """Append an evaluation on the test set to tests.jsonl.
 
     Args:
         run: The run.
-        checkpoint: That was tested.
-        step: It was saved at.
-        complete: Whether all of the test set was looked at.
-        result: Metrics.
+        checkpoint: File of the checkpoint that was tested.
+        step: Optimiser steps before the checkpoint was saved.
+        complete: Whether all of the test set was evaluated.
+        result: Metrics by name.
+
+    Returns:
+        The number of entries in the file.
     """
     known = {
         "time": now(),
@@ -99,9 +102,7 @@ def record_test(
     }
     line = {**known, **result, "commit": (git_state() or {}).get("commit")}
     text = run.tests.read_text(encoding="utf-8") if run.tests.exists() else ""
-    with (
-        writing(run.tests),
-        run.tests.open("a", encoding="utf-8") as file,
-    ):  # a line may have been cut off by a full disk
-        file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(line) + "\n")
+    cut_off = text and not text.endswith("\n")  # by a full disk
+    with writing(run.tests), run.tests.open("a", encoding="utf-8") as file:
+        file.write(("\n" if cut_off else "") + json.dumps(line) + "\n")
     return len(text.splitlines()) + 1

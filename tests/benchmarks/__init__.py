@@ -32,10 +32,8 @@ def fit(words: list[str], *observers: Any) -> None:
     """Run a command line as ``python -m project`` does, with callbacks that look on."""
     from project.cli.main import run_command
     from project.cli.startup import quieten
-    from project.run.speedups import spare_driver_calls
 
     quieten()
-    spare_driver_calls()
     run_command(words, observers)
 
 

@@ -82,16 +82,22 @@ def by_hand(case: Case, trainer: L.Trainer) -> dict[str, ByHand]:
     return loops
 
 
-def measure(case: Case, root: str, turns: int) -> dict[str, float | list[float]]:
+def flags_of(name: str, root: str, folder: str) -> list[str]:
+    """The command line of `fit` for a case, without end, with its runs in ``folder``."""
+    case = CASES[name]
+    return [
+        "fit", *case.flags, "--data=MNIST", f"--data.root={root}",
+        f"--data.batch_size={case.batch}", "--trainer.max_epochs=1000",
+        "--trainer.limit_val_batches=1", f"--runs_dir={folder}", "--optimizer=AdamW",
+        f"--optimizer.lr={RATE}", "--wandb.mode=disabled", "--trainer.accelerator=cpu",
+    ]  # fmt: skip
+
+
+def measure(name: str, root: str, turns: int) -> dict[str, float | list[float]]:
     """Train in turns."""
-    callback = TakeTurns(partial(by_hand, case), case.steps, turns)
+    callback = TakeTurns(partial(by_hand, CASES[name]), CASES[name].steps, turns)
     with tempfile.TemporaryDirectory() as folder:
-        words = [
-            "fit", *case.flags, "--data=MNIST", f"--data.root={root}", f"--data.batch_size={case.batch}",
-            "--trainer.max_epochs=1000", "--trainer.limit_val_batches=1", f"--runs_dir={folder}", "--optimizer=AdamW",
-            f"--optimizer.lr={RATE}", "--wandb.mode=disabled", "--trainer.accelerator=cpu",
-        ]  # fmt: skip
-        fit(words, callback)
+        fit(flags_of(name, root, folder), callback)
     return callback.result()
 
 
@@ -101,7 +107,7 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--turns", type=int, default=60)
     options = parser.parse_args()
-    results = {name: measure(CASES[name], options.root, options.turns) for name in options.models}
+    results = {name: measure(name, options.root, options.turns) for name in options.models}
     conclude(
         {f"{m}_{key}": value for m, found in results.items() for key, value in found.items()},
         options.out,

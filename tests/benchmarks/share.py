@@ -89,7 +89,7 @@ def share(config: Path, root: str, saving: float) -> float:
     watch = Stopwatch()
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(LastCheckpoint, "share", saving),
+        mock.patch.object(LastCheckpoint, "max_fraction", saving),
     ):
         fit(
             ["fit", f"--config={config}", f"--data.root={root}", f"--runs_dir={folder}", "--wandb.mode=offline",
@@ -103,7 +103,8 @@ def share(config: Path, root: str, saving: float) -> float:
 def measure(config: Path, root: str, turns: int) -> dict[str, Any]:
     """Of one config, medians over the turns."""
     found = [
-        (share(config, root, 1e9), share(config, root, LastCheckpoint.share)) for _ in range(turns)
+        (share(config, root, 1e9), share(config, root, LastCheckpoint.max_fraction))
+        for _ in range(turns)
     ]
     before, after = (round(statistics.median(shares), 4) for shares in zip(*found, strict=True))
     return {"saving_each_epoch": before, "not_model_share": after, "turns": turns}

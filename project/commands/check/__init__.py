@@ -1,4 +1,4 @@
-"""`python -m project check`: what is wrong with the data or the model, before it costs a week."""
+"""`python -m project check`: find mistakes in data and model before they cost a week."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,20 +35,20 @@ def check(
     precisions: tuple[str, str],
     picture: Path,
 ) -> None:
-    """Print a card of checks on the data, the model and both together.
+    """Print a card of checks of the data, the model and both together.
 
     The test set is opened, but only to compare its images with the others.
 
     Args:
-        data: As configured; missing files are downloaded.
-        model: As configured; it is left as it is.
-        epochs: That a run would take, for the expected time; 0 if there is no end.
-        precisions: Of the Trainer: the one that the config says, and the one that `fit` would use
-            on this machine.
-        picture: Where to save a picture of augmented images.
+        data: The dataset; missing files are downloaded.
+        model: The model, which is left as it is.
+        epochs: Number of epochs of a run, to estimate its time; 0 for no end.
+        precisions: The Trainer's precision in the config, and the one that `fit` uses on this
+            machine.
+        picture: PNG file for a figure of augmented images.
 
     Raises:
-        UserError: Something is wrong; it is on the card.
+        UserError: A check failed; the card says why.
     """
     card = Card(f"{type(data).__name__} and {type(model).__name__}")
     check_data(card, data, picture)

@@ -1,4 +1,4 @@
-"""The card that `check` prints."""
+"""The card of findings that `check` prints."""
 
 import time
 from typing import Literal
@@ -10,10 +10,10 @@ COLORS: dict[Verdict, str] = {"ok": "green", "note": "yellow", "wrong": "red"}
 
 
 class Card:
-    """Findings in order.
+    """Findings in the order in which they are added.
 
     Args:
-        title: What was checked.
+        title: Names of the data and the model.
     """
 
     def __init__(self, title: str) -> None:
@@ -21,12 +21,12 @@ class Card:
         self.rows: list[tuple[str, Verdict, str]] = []
 
     def add(self, name: str, text: str, *, wrong: bool = False, note: bool = False) -> None:
-        """A finding, which is well unless it is wrong or to be noted."""
+        """Add a finding, whose verdict is ok unless it is wrong or worth a note."""
         self.rows.append((name, "wrong" if wrong else "note" if note else "ok", text))
 
     @property
     def wrong(self) -> list[str]:
-        """Names of what is wrong."""
+        """Names of the wrong findings."""
         return [name for name, verdict, _ in self.rows if verdict == "wrong"]
 
     def print(self) -> None:

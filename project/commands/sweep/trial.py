@@ -1,32 +1,30 @@
-"""The trials of a sweep: each is a run that tells the study how it is doing."""
+"""The trials of a sweep: each is a run that reports its metric to the study."""
 
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-import yaml
 
 from project.cli.arguments import read_arguments
-from project.cli.console import new_console
 from project.cli.main import CLI, run_command
 from project.commands.sweep.space import Sweep
 from project.errors import UserError
 from project.models.checks import NonFiniteError
-from project.run.folder import Run, shown, write_atomically
+from project.run.folder import Run
 
-# A trial has one device, since other processes of it would not know which trial they belong to.
+# A trial has one device: further processes would not know which trial they belong to.
 FLAGS = ["--trainer.devices=1", "--trainer.num_nodes=1"]
 FLAGS += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
 
 
 class Report(L.Callback):
-    """Tells the study the metric after each epoch, and stops a trial that is worse than others were then.
+    """Reports the metric after each epoch, and stops a trial that is worse than others were then.
 
     Args:
-        trial: Of Optuna.
-        metric: Logged at validation.
-        reported: Epochs that the study knows of, from before the trial was killed.
+        trial: Optuna's trial.
+        metric: Name of the metric, logged at validation.
+        reported: Epochs that were reported before the trial was killed.
     """
 
     def __init__(self, trial: Any, metric: str, reported: set[int]) -> None:
@@ -54,18 +52,27 @@ class Report(L.Callback):
         self.value = None
 
 
-def check(sweep: Sweep) -> None:
-    """Raise UserError, or jsonargparse's error, if `fit` does not take a parameter or one of its values."""
+def parse(sweep: Sweep, values: dict[str, Any]) -> CLI:
+    """Parse the command line of a trial with these values.
+
+    Raises:
+        UserError: `fit` does not take a parameter or one of its values.
+    """
     from optuna.trial import FixedTrial
 
+    return CLI(read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(values))]))
+
+
+def check(sweep: Sweep) -> None:
+    """Raise an error if `fit` refuses a parameter or one of its values."""
     for corner in sweep.corners:
-        CLI(read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(corner))]))
+        parse(sweep, corner)
 
 
 def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
-    """Train a trial, from its last checkpoint if it has been begun, and tell the study what came of it.
+    """Train a trial, from its last checkpoint if it has one, and report its result to the study.
 
-    One that diverges or does not fit into memory has failed, and the study goes on.
+    A trial that diverges or runs out of memory has failed, and the study goes on.
 
     Raises:
         UserError: The trial cannot be trained; it stays open.
@@ -94,54 +101,3 @@ def train(study: Any, trial: Any, sweep: Sweep, runs_dir: Path) -> None:
         study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, cli.result[sweep.metric])
-
-
-def conclude(study: Any, sweep: Sweep, folder: Path) -> None:
-    """Print the trials, the best first, and write the config of the best."""
-    from optuna.trial import FixedTrial, TrialState
-    from rich.table import Table
-
-    trials = study.get_trials()
-    ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    ended.sort(key=lambda trial: trial.value, reverse=sweep.maximize)
-    others = [trial for trial in trials if trial.state != TrialState.COMPLETE]
-    table = Table(title=f"{sweep.path}: {len(trials)} trials")
-    varied = [name for name, parameter in sweep.parameters.items() if "value" not in parameter]
-    for name in ("trial", sweep.metric, "epochs", *varied, "run"):
-        table.add_column(name, overflow="fold")
-    for trial in [*ended, *others]:
-        value = (
-            f"{trial.value:.4f}" if trial.state == TrialState.COMPLETE else trial.state.name.lower()
-        )
-        values = [
-            f"{v:.4g}" if isinstance(v := trial.params.get(name, ""), float) else str(v)
-            for name in varied
-        ]
-        epochs, run = max(trial.intermediate_values, default=0), trial.user_attrs.get("run", "")
-        table.add_row(
-            str(trial.number), value, str(epochs), *values, shown(Path(run)) if run else ""
-        )
-    console = new_console()
-    console.print(table)
-    running = sum(trial.state == TrialState.RUNNING for trial in trials)
-    if running:
-        console.print(
-            f"{running} still in other processes: the last of them says which is the best"
-        )
-    elif not ended:
-        raise UserError(
-            f"no trial of {sweep.path} came to its end: narrow the ranges of its parameters"
-        )
-    else:
-        best, path = ended[0], folder / f"{sweep.path.stem}_best.yaml"
-        config = CLI(
-            read_arguments(["fit", *sweep.words, *sweep.flags(FixedTrial(best.params))])
-        ).full_config()
-        header = (
-            f"# The best of {len(trials)} trials of {sweep.path}: {sweep.metric} {best.value:.4f}."
-        )
-        command = f"python -m project fit --config {shown(path)}"
-        write_atomically(
-            path, f"{header}\n#\n#     {command}\n{yaml.safe_dump(config, sort_keys=False)}"
-        )
-        console.print(f"best config: {command}", highlight=False, soft_wrap=True)

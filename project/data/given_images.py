@@ -1,4 +1,4 @@
-"""Images that ``--images`` names."""
+"""The user's own images, given as files and folders."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,7 @@ from project.errors import UserError
 def find_images(paths: list[str]) -> list[Path]:
     """The files among ``paths``, and the images in the folders among them and below, in order of their names.
 
-    As in the folders of a dataset, hidden files and folders are left out, which macOS puts beside
-    each image.
+    Hidden files and folders are left out, as in a dataset: macOS puts one beside each image.
 
     Raises:
         UserError: A path does not exist, or a folder holds no image.
@@ -21,7 +20,7 @@ def find_images(paths: list[str]) -> list[Path]:
         raise UserError("predict needs --images: give image files and folders")
     found: list[Path] = []
     for path in map(Path, paths):
-        if os.path.isdir(path):  # which, unlike the path's own, is False of a name that is too long
+        if os.path.isdir(path):  # unlike Path.is_dir, it takes a name that is too long
             inside, others = images_below(path)
             if not inside:
                 raise UserError(f"--images {path} holds no image ({', '.join(sorted(SUFFIXES))})")
