@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
@@ -80,7 +81,7 @@ class Labels(Digits):
 
 
 def test_multi_label_f1_equals_scikit_learn(
-    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from sklearn.metrics import average_precision_score, f1_score
 
@@ -104,3 +105,16 @@ def test_multi_label_f1_equals_scikit_learn(
     for name in ("history", "labels_val", "labels_test"):
         assert (run.figures / f"{name}.png").exists()
     assert not list(run.figures.glob("confusion*"))
+    folder = Path("images")
+    folder.mkdir()
+    x = cli.datamodule.test_set.x
+    for i in range(3):
+        Image.fromarray(x[i, 0].numpy()).save(folder / f"{i}.png")
+    main(["predict", "--run", str(run.folder), "--images", str(folder), *QUIET])
+    header, first, *_ = run.predictions.read_text().splitlines()
+    assert header == "image,labels,even,large,loop"
+    labels, *values = first.split(",")[1:]
+    above = [n for n, p in zip(("even", "large", "loop"), values, strict=True) if float(p) > 0.5]
+    assert labels.split() == above
+    main(["check", *args, *QUIET])
+    assert "chance is ln(2) = 0.693" in capsys.readouterr().out

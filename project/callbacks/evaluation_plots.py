@@ -54,7 +54,7 @@ class EvaluationPlots(Plots):
         if not trainer.is_global_zero or self.run is None:
             return
         k = trainer.lightning_module.num_classes
-        names, matrix = output_names(trainer, k), counts.view(k, k).cpu()
+        names, matrix = output_names(trainer.datamodule, k), counts.view(k, k).cpu()
         total, right = int(matrix.sum()), int(matrix.diag().sum())
         title = f"{self.run.experiment}, {word} set"
         of = f"{title}: {right:,} of {total:,} right ({right / max(total, 1):.2%})"
@@ -72,7 +72,7 @@ class EvaluationPlots(Plots):
         if images is None:
             return
         probabilities, y = grid[1].cpu(), grid[2].cpu()
-        names = output_names(trainer, probabilities.shape[1])
+        names = output_names(trainer.datamodule, probabilities.shape[1])
         captions = [f"true: {names[k]}" for k in y.tolist()]
         title = f"{title} (true class in orange)"
         figure = plots.top5_grid(images, probabilities, y, names, captions, title)

@@ -26,6 +26,6 @@ class MultiLabelPlots(Plots):
             from sklearn.metrics import precision_recall_fscore_support
 
             scores = precision_recall_fscore_support(true, probabilities > 0.5, zero_division=0)
-            names = output_names(trainer, true.shape[1])
+            names = output_names(trainer.datamodule, true.shape[1])
             title = f"{self.run.experiment}, {word} set: {len(true):,} samples"
             self.save(trainer, plots.label_scores(scores[:3], names, title), f"labels_{split}")

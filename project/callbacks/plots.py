@@ -100,9 +100,8 @@ def log_figure(logger: Logger, name: str, path: Path, step: int) -> None:
         logger.log_image(name, [str(path)], step)
 
 
-def output_names(trainer: L.Trainer, count: int) -> Sequence[str]:
-    """Names of the K outputs, which are numbers if the data has none."""
-    data: Any = trainer.datamodule
+def output_names(data: Any, count: int) -> Sequence[str]:
+    """Names of the K outputs, which are numbers if the data module has none."""
     names = getattr(data, "class_names", None)
     return names if names is not None and len(names) == count else tuple(map(str, range(count)))
 

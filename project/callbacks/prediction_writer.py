@@ -45,7 +45,7 @@ class PredictionWriter(L.Callback):
         indices = gathered(trainer, [sample_indices(loader, sum(map(len, self.true)))])
         if not trainer.is_global_zero:
             return
-        names, order = output_names(trainer, pl_module.num_classes), indices.argsort()
+        names, order = output_names(trainer.datamodule, pl_module.num_classes), indices.argsort()
         table = indices[order], true[order], predictions[order]
         rows = class_rows(*table, names) if is_class(true) else value_rows(*table, names)
         text = io.StringIO(newline="")

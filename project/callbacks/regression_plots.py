@@ -24,6 +24,6 @@ class RegressionPlots(Plots):
         predicted, true = gathered(trainer, self.predicted), gathered(trainer, self.true)
         if trainer.is_global_zero and self.run is not None:
             title = f"{self.run.experiment}, {word} set: {len(true):,} samples"
-            names = output_names(trainer, true.shape[1])
+            names = output_names(trainer.datamodule, true.shape[1])
             figure = plots.predicted_against_true(predicted, true, names, title)
             self.save(trainer, figure, f"predicted_{split}")

@@ -84,7 +84,9 @@ def read_arguments(args: list[str]) -> Arguments:
     elif not paths and not given & {"model", "data"}:
         paths = [DEFAULT_CONFIG]
     elif command == "describe" and not paths and "data" not in given:
-        options.insert(0, ["--data=ImageNet"])  # the networks' papers' own shape and classes
+        # The shape and the number of classes of the networks' papers.
+        papers = ["--data=Digits", "--input_shape=[3,224,224]", "--num_classes=1000"]
+        options = [[word] for word in papers] + options
     configs = [(path, read_config(path)) for path in paths]
     experiment, base, changes = name_parts(configs, options)
     experiment = run.experiment if run else experiment

@@ -1,7 +1,6 @@
 """`python -m project predict`: classify images of your own with a run."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +8,14 @@ import torch
 from torch import Tensor
 
 from project import plots
+from project.callbacks.plots import output_names
 from project.cli.keys import add_checkpoint, add_images
 from project.cli.summary import print_summary
 from project.cli.trainer import evaluation_trainer, open_run
 from project.data.encoded_images import EncodedImages
 from project.data.given_images import find_images, skipped
 from project.errors import writing
+from project.models import Classification, Objective
 from project.run.folder import Run
 
 if TYPE_CHECKING:
@@ -37,42 +38,44 @@ def run(cli: "CLI") -> None:
     batches = cli.trainer.predict(
         cli.model, datamodule=data, ckpt_path=str(cli.checkpoint), weights_only=True
     )
-    probabilities = torch.cat([batch.float() for batch in batches or []])
-    rows = write_results(cli.run, data.predict_set, probabilities, data.class_names)
+    predictions = torch.cat([batch.float() for batch in batches or []])
+    rows = write_results(cli.run, data.predict_set, predictions, cli.model.objective, data)
     rows["predicted"] += f" with {cli.checkpoint.name}"
     print_summary(cli.run, cli.trainer, rows)
 
 
 def write_results(
-    run: Run, images: EncodedImages, probabilities: Tensor, names: Sequence[str]
+    run: Run, images: EncodedImages, predictions: Tensor, objective: Objective, data: Any
 ) -> dict[str, str]:
-    """Write predictions.csv and a picture of the first 24 images.
+    """Write predictions.csv and a figure of the first 24 images, and give rows for the summary.
 
     Args:
-        run: Where they go.
+        run: The run whose folder gets them.
         images: The user's N images, in order.
-        probabilities: (M, K) of those that could be read.
-        names: Of the K classes.
-
-    Returns:
-        Rows for the summary.
+        predictions: Predictions (M, K) for the images that could be read.
+        objective: What the predictions are.
+        data: The data module, which may have names of the K outputs.
     """
-    read = (~images.unreadable).nonzero()[: len(probabilities), 0]
-    write_predictions(
-        run.predictions, [images.files.path(i) for i in read.tolist()], probabilities, names
-    )
-    pictures, drawn = images.__getitems__(read[:24])
+    read = (~images.unreadable).nonzero()[: len(predictions), 0]
+    names = output_names(data, predictions.shape[1])
+    columns, cells = objective.table(predictions, names)
+    write_table(run.predictions, [images.files.path(i) for i in read.tolist()], columns, cells)
+    first, drawn = images.__getitems__(read[:24])
     captions, shown = [images.files.path(i).name for i in drawn.tolist()], torch.isin(read, drawn)
     title = f"{run.experiment}: predictions"
-    figure = plots.top5_grid(pictures / 255, probabilities[shown], None, names, captions, title)
+    if isinstance(objective, Classification):
+        chosen = predictions[shown]
+        figure = plots.top5_grid(first / 255, chosen, None, names, captions, title)
+    else:
+        said = [row[0] for row, wanted in zip(cells, shown.tolist(), strict=True) if wanted]
+        captions = [f"{name}: {text}" for name, text in zip(captions, said, strict=True)]
+        figure = plots.image_grid(first / 255, captions, title)
     plots.save(figure, run.figures / "predictions.png")
     return {"predicted": f"{len(read)} image(s)", **skipped(images), "table": str(run.predictions)}
 
 
-def write_predictions(
-    path: Path, images: list[Path], probabilities: Tensor, class_names: Sequence[str]
-) -> None:
-    """One row an image: its path, then the five likeliest classes and their probabilities.
+def write_table(path: Path, images: list[Path], columns: list[str], rows: list[list[Any]]) -> None:
+    """Write a row for each image: its path, then the cells of its prediction.
 
     The table is UTF-8, so that every program reads it: a byte of a path that is not is written as
     an escape.
@@ -80,23 +83,13 @@ def write_predictions(
     Args:
         path: CSV file to write.
         images: N files.
-        probabilities: (N, K).
-        class_names: K names.
+        columns: Names of the cells.
+        rows: Cells of the N images.
     """
-    top = probabilities.topk(min(5, len(class_names)), dim=1)
-    columns = [
-        f"{what}{place}"
-        for place in range(1, top.values.shape[1] + 1)
-        for what in ("class", "probability")
-    ]
     with (
         writing(path),
         path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(["image", *columns])
-        for image, values, indices in zip(
-            images, top.values.tolist(), top.indices.tolist(), strict=True
-        ):
-            pairs = [(class_names[k], f"{p:.6f}") for p, k in zip(values, indices, strict=True)]
-            writer.writerow([image, *(cell for pair in pairs for cell in pair)])
+        writer.writerows([image, *row] for image, row in zip(images, rows, strict=True))

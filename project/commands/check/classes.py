@@ -5,10 +5,13 @@ import torch
 from project import plots
 from project.commands.check.card import Card
 from project.data import ImageDataModule
+from project.data.targets import are_classes
 
 
 def check_classes(card: Card, data: ImageDataModule) -> None:
     """Count the images of each class, and find empty and much larger classes."""
+    if not are_classes(data.train_set.y):
+        return
     splits = {
         "train": data.train_set.y[data.train_indices],
         "val": data.train_set.y[data.val_indices],

@@ -5,7 +5,6 @@ import math
 import time
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from project.cli.machine import HALF
@@ -52,13 +51,17 @@ def check_model(
 def check_first_loss(
     card: Card, data: ImageDataModule, model: Architecture, x: Tensor, y: Tensor
 ) -> None:
-    """Compare the loss of the untrained model with that of guessing."""
+    """Compare the loss of the untrained model with that of guessing, if the objective has one."""
     with torch.no_grad():
-        loss = float(F.cross_entropy(model(x), y))
-    chance = math.log(data.num_classes)
+        loss = float(model.objective.criterion(model(x), y))
+    found = model.objective.chance(data.num_classes)
+    if found is None:
+        card.add("loss at the start", f"{loss:.3f}", wrong=not math.isfinite(loss))
+        return
+    formula, chance = found
     card.add(
         "loss at the start",
-        f"{loss:.3f}, chance is ln({data.num_classes}) = {chance:.3f}",
+        f"{loss:.3f}, chance is {formula} = {chance:.3f}",
         wrong=not loss < 5 * chance,
         note=abs(loss - chance) > 0.5 * chance,
     )
@@ -91,8 +94,8 @@ def overfit(model: Architecture, x: Tensor, y: Tensor) -> tuple[list[float], lis
     losses: list[float] = []
     begin = time.perf_counter()
     while len(losses) < STEPS and time.perf_counter() - begin < SECONDS:
-        loss, logits = model.loss(x, y)
-        losses.append(float(F.cross_entropy(logits.detach(), y)))
+        loss, outputs = model.loss(x, y)
+        losses.append(float(model.objective.criterion(outputs.detach(), y)))
         optimizer.zero_grad()
         loss.backward()
         # Some gradients are zero in the first step, such as those behind a last norm of zero.

@@ -43,7 +43,7 @@ def check_speed(
     x, y = batch
     size = min(data.batch_size, 32 * len(x) if x.is_cuda else 2 * len(x))
     repeats = -(-size // len(x))
-    x, y = x.repeat(repeats, 1, 1, 1)[:size], y.repeat(repeats)[:size]
+    x, y = (part.repeat(repeats, *[1] * (part.ndim - 1))[:size] for part in (x, y))
     training = step_rate(model, x, y, autocast)
     slower, faster = ("loader", "model") if loading < training else ("model", "loader")
     text = f"loader {loading:,.0f} with {processes} process(es), "

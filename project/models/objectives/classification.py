@@ -1,5 +1,6 @@
 """One class for each sample."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -77,6 +78,11 @@ class Classification(Objective):
         tops = {"acc": 1, "acc5": 5} if num_outputs > 10 else {"acc": 1}
         options: dict[str, Any] = {"average": "micro", "validate_args": False}
         return {name: MulticlassAccuracy(num_outputs, k, **options) for name, k in tops.items()}
+
+    def chance(self, num_outputs: int) -> tuple[str, float] | None:
+        if self.loss != "cross_entropy":
+            return None
+        return f"ln({num_outputs})", math.log(num_outputs)
 
     def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"acc": outputs.argmax(1) == (y if y.ndim == 1 else y.argmax(1))}

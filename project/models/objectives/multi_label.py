@@ -1,5 +1,6 @@
 """Any number of labels for each sample."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ class MultiLabel(Objective):
 
     def update(self, metric: Metric, outputs: Tensor, y: Tensor) -> None:
         metric.update(outputs.sigmoid(), y.long())
+
+    def chance(self, num_outputs: int) -> tuple[str, float] | None:
+        return "ln(2)", math.log(2)
 
     def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"acc": ((outputs > 0) == (y > 0.5)).float().mean(1)}

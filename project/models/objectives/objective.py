@@ -41,6 +41,10 @@ class Objective:
         """Metrics of evaluation by name, besides the loss."""
         raise NotImplementedError
 
+    def chance(self, num_outputs: int) -> tuple[str, float] | None:
+        """The loss of guessing as a formula and a value; None where there is no such value."""
+        return None
+
     def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Values (N,) of a training batch to log by name; must not wait for the device."""
         return {}
