@@ -15,8 +15,7 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
   report     RUN ...            one HTML file with all there is to see
   results    RUN ...            configs/results/*.json, and the README's table of them
   sweep      FILE --trials N    with Optuna, in as many processes as wanted
-  describe   --model NAME       the network's layers, output shapes, parameters and MACs;
-  needs no data
+  describe   --model NAME       layers, output shapes, parameters and MACs; needs no data
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5

@@ -60,7 +60,7 @@ WITH = DEFAULT_CONFIG.parent / "with"
     ],
 )
 def test_difference(args: list[str], said: str) -> None:
-    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).difference == said
+    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).overrides == said
 
 
 ADD = "--trainer.callbacks+="
@@ -104,7 +104,7 @@ MONITOR = "--trainer.callbacks.monitor="
     ],
 )
 def test_every_appended_item_is_named_with_its_arguments(args: list[str], said: str) -> None:
-    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).difference == said
+    assert read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *args]).overrides == said
 
 
 def test_items_of_overlays_are_named_as_flags_are(tmp_path: Path) -> None:
@@ -128,14 +128,14 @@ def test_items_of_overlays_are_named_as_flags_are(tmp_path: Path) -> None:
             read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *words])
             for words in (args, same)
         )
-        assert first.difference == second.difference != ""
+        assert first.overrides == second.difference != ""
 
 
 def test_experiment_without_a_file_is_named_by_model_and_data() -> None:
     arguments = read_arguments(
         ["fit", "--model=MLP", "--model.hidden=[64]", "--data=Digits", "--seed_everything=2"]
     )
-    assert (arguments.experiment, arguments.difference) == ("mlp_digits", "+hidden64-seed2")
+    assert (arguments.experiment, arguments.overrides) == ("mlp_digits", "+hidden64-seed2")
 
 
 @pytest.mark.parametrize("model", ["--model.class_path=MLP", '--model={"class_path": "MLP"}'])
@@ -145,7 +145,7 @@ def test_long_spellings_of_a_class_mean_the_same(model: str) -> None:
 
 def test_a_long_difference_is_cut_and_still_its_own() -> None:
     many = [f"--model.an_argument_{i}=1.25" for i in range(9)]
-    first, second = (read_arguments(["fit", *many, f"--model.last={i}"]).difference for i in (1, 2))
+    first, second = (read_arguments(["fit", *many, f"--model.last={i}"]).overrides for i in (1, 2))
     assert len(first) < 80
     assert first != second
 

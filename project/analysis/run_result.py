@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from project.cli.arguments import read_config
-from project.cli.naming import INCIDENTAL, flatten
+from project.cli.naming import NON_SEMANTIC_KEYS, flatten
 from project.errors import UserError
 from project.run.folder import REPEATS, Run, find_run, shown
 
@@ -101,7 +101,9 @@ class RunResult:
     def config_fingerprint(self) -> dict[str, Any]:
         """The part of the config that runs of one group have in common."""
         return {
-            k: v for k, v in self.config.items() if k not in REPEATS and not INCIDENTAL.fullmatch(k)
+            k: v
+            for k, v in self.config.items()
+            if k not in REPEATS and not NON_SEMANTIC_KEYS.fullmatch(k)
         }
 
     def predictions(self, split: str) -> dict[int, dict[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from project.cli.choices import GIVEN_TO_MODEL
-from project.cli.naming import difference, flag
+from project.cli.naming import flag, overrides
 from project.cli.nulls import null_for_none, refuse_nulls
 from project.cli.old_runs import config_of
 from project.commands import COMMANDS
@@ -47,7 +47,7 @@ class Arguments:
         command: One of CONFIG_COMMANDS.
         run: The folder that ``--run`` names, whose config comes before every other argument.
         experiment: What a new run is called if ``--experiment`` does not say.
-        difference: What a new run's id says of how it differs from the experiment's file.
+        overrides: What a new run's id says of how it differs from the experiment's file.
         given: Names of the flags.
         args: For the parser.
     """
@@ -55,7 +55,7 @@ class Arguments:
     command: str
     run: Run | None
     experiment: str
-    difference: str
+    overrides: str
     given: set[str]
     args: list[str]
 
@@ -91,7 +91,7 @@ def read_arguments(args: list[str]) -> Arguments:
     experiment, base, changes = name_parts(configs, options)
     experiment = run.experiment if run else experiment
     args = list(forget_replaced(configs, options))
-    return Arguments(command, run, experiment, difference(base, changes), given, args)
+    return Arguments(command, run, experiment, overrides(base, changes), given, args)
 
 
 def name_parts(

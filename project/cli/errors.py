@@ -1,7 +1,6 @@
 """How a command ends: the last line on stderr, and the exit status."""
 
 import os
-import re
 import signal
 import sys
 import traceback
@@ -16,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from project.callbacks import Interrupted, Start
 from project.cli.messages import one_line
 from project.errors import UserError
-from project.run.distributed import requeue
+from project.run.distributed import RankFailure, check_ranks, requeue
 
 # Where an exception may come up, and pass through, that means a wrong flag.
 LOGGERS = {"comet_ml", "litlogger", "mlflow", "wandb"}  # the packages of Lightning's loggers
@@ -34,35 +33,6 @@ COMMAND_MODULES = {
     *(f"project.cli.{name}" for name in ("errors", "keys", "main", "trainer")),
     *(f"project.commands.{name}" for name in ("fit", "validate", "test", "predict")),
 }
-# What gloo and NCCL say when another process is gone or silent.
-LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
-
-
-class LostProcess(Exception):
-    """Another process of the same run is gone, or did not answer in time."""
-
-
-def check_lost(error: RuntimeError, trainer: Any) -> None:
-    """Say which process was lost, if an error means that, and end those that Lightning has started here.
-
-    Raises:
-        LostProcess: One was.
-    """
-    if trainer.world_size == 1 or not re.search(LOST, str(error)):
-        return
-    children = getattr(trainer.strategy.launcher, "procs", [])
-    ended = [
-        f"rank {rank} {how(code)}"
-        for rank, child in enumerate(children, 1)
-        if (code := child.poll())
-    ]
-    for child in children:
-        child.kill()  # one that hangs would stay
-        child.wait()
-    silent = re.search(r"[Tt]imed? ?out", str(error))
-    reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
-    what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
-    raise LostProcess(f"{what}: what was saved before is whole") from None
 
 
 @contextmanager
@@ -75,24 +45,19 @@ def translated(start: Start, cli: Any = None) -> Iterator[None]:
 
     Raises:
         UserError: A library refused what it was given.
-        LostProcess: Another process of the run is gone.
+        RankFailure: Another process of the run is gone.
     """
     try:
         yield
     except Exception as error:
         if isinstance(error, RuntimeError) and hasattr(cli, "trainer"):
-            check_lost(error, cli.trainer)
+            check_ranks(error, cli.trainer)
         inner = original(error)
         if not start.done and not isinstance(inner, UserError) and is_refused_flag(inner):
             raise UserError(one_line(error)) from error
         if inner is error:
             raise
         raise inner from inner.__cause__
-
-
-def how(code: int) -> str:
-    """The end of a process with this return code."""
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
 def original(error: BaseException) -> BaseException:
@@ -144,7 +109,7 @@ def end(error: BaseException) -> NoReturn:
             130,
             True,
         )
-    elif isinstance(error, LostProcess):
+    elif isinstance(error, RankFailure):
         message, status, says = f"error: {error}", 3, True
     elif isinstance(error, UserError | ArgumentError):
         if "PROJECT_TRACEBACK" in os.environ:

@@ -13,9 +13,9 @@ from project.run.folder import REPEATS
 # Keys that choose classes, which are named without the key: +sgd, +mixup.2.
 CHOICES = {"model", "data", "objective", "optimizer", "lr_schedule", "mix", "callbacks+"}
 # Keys that say where and how a run is done, not what is trained.
-INCIDENTAL = re.compile(
+NON_SEMANTIC_KEYS = re.compile(
     r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # which weights are the best
-    r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|adapt_to_machine"
+    r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|adapt_to_machine|speedups"
     r"|data\.(root|download|num_workers|classes)"
     r"|trainer\.(accelerator|devices|num_nodes|strategy|enable_\w+|logger|log_every_n_steps|profiler|default_root_dir"
     r"|fast_dev_run|plugins|detect_anomaly)|(wandb|last_checkpoint|model_checkpoint)\b.*)(\..*)?"
@@ -82,7 +82,7 @@ def items(key: str, value: Any) -> list[Any]:
     return (value if classes else [value]) if key.endswith("+") else []
 
 
-def difference(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, Any]]) -> str:
+def overrides(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, Any]]) -> str:
     """What is added to the time in a run's id: ``+mixup.2-lr.05-seed1``, or nothing if there is no difference.
 
     Args:
@@ -99,7 +99,7 @@ def difference(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, An
     changed = {
         key: new[key] for key in order if key in new and (key not in base or base[key] != new[key])
     }
-    changed = {key: value for key, value in changed.items() if not INCIDENTAL.fullmatch(key)}
+    changed = {key: value for key, value in changed.items() if not NON_SEMANTIC_KEYS.fullmatch(key)}
     repeats = [f"{word}{changed.pop(key)}" for key, word in REPEATS.items() if key in changed]
     return "".join(
         f"{'-' if i else '+'}{word}" for i, word in enumerate([*limited(words(changed)), *repeats])

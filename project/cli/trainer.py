@@ -28,7 +28,7 @@ def open_run(cli: "CLI", suffix: str = "") -> Run:
     return arguments.run or new_run(
         Path(config.runs_dir),
         config.experiment or arguments.experiment,
-        suffix + arguments.difference,
+        suffix + arguments.overrides,
     )
 
 

@@ -1,6 +1,8 @@
 """Settings for runs of several processes, on one machine or on a cluster."""
 
 import os
+import re
+import signal
 import subprocess
 from datetime import timedelta
 from typing import Any
@@ -48,3 +50,39 @@ def refuse_forked_processes(trainer: L.Trainer) -> None:
             "this --trainer.strategy trains in processes that return weights alone, so that the "
             "run's results would be lost: use --trainer.strategy ddp, which starts as many"
         )
+
+
+# What gloo and NCCL say when another process is gone or silent.
+LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
+
+
+class RankFailure(Exception):
+    """Another process of the same run is gone, or did not answer in time."""
+
+
+def check_ranks(error: RuntimeError, trainer: Any) -> None:
+    """Say which process was lost, if an error means that, and end those that Lightning has started.
+
+    Raises:
+        RankFailure: A process was lost.
+    """
+    if trainer.world_size == 1 or not re.search(LOST, str(error)):
+        return
+    children = getattr(trainer.strategy.launcher, "procs", [])
+    ended = [
+        f"rank {rank} {how(code)}"
+        for rank, child in enumerate(children, 1)
+        if (code := child.poll())
+    ]
+    for child in children:
+        child.kill()  # one that hangs would stay
+        child.wait()
+    silent = re.search(r"[Tt]imed? ?out", str(error))
+    reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
+    what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
+    raise RankFailure(f"{what}: what was saved before is whole") from None
+
+
+def how(code: int) -> str:
+    """The end of a process with this return code."""
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
