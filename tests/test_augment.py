@@ -49,7 +49,7 @@ def images(n: int, height: int = 32, width: int = 40) -> Tensor:
 
 
 def chi_square(counts: Tensor) -> float:
-    """Of counts that should be equal."""
+    """Chi-square statistic of counts that should be equal."""
     expected = counts.double().mean()
     return float(((counts - expected) ** 2 / expected).sum())
 

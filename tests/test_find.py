@@ -65,5 +65,7 @@ def test_finder_follows_groups_and_accumulation(fit: Callable[..., CLI]) -> None
 
 
 def test_what_cannot_be_found(fails: Callable[..., str]) -> None:
-    assert "--find momentum is unknown: give lr or batch_size" in fails("fit", "--find=momentum")
+    assert "find: expected one of 'lr', 'batch_size', not momentum" in fails(
+        "fit", "--find=momentum"
+    )
     assert "only fit takes it" in fails("describe", "--model=MLP", "--find=lr")

@@ -46,7 +46,7 @@ def p_values(
 @pytest.mark.parametrize("runs", [(2, 2), (3, 3), (5, 5), (2, 4), (3, 6)])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_false_positives(setting: str, runs: tuple[int, int]) -> None:
-    """Of 2,000 draws 5 % are 100, with a binomial standard deviation of 9.7: 4.9 in a thousand.
+    """In 2,000 draws 5 % are 100, with a binomial standard deviation of 9.7: 4.9 in a thousand.
 
     Three of them above 5 % are the most for any setting. Where the mean accuracies of runs are
     close to normal, the rate must lie no further below 5 % either. Close to an accuracy of 1 they

@@ -30,6 +30,13 @@ from project.run.folder import Run
 # Keys that say what to do with a run, and are no part of its config.
 NOT_OF_A_RUN = ("config", "run", "find", "speedups")
 
+COMMON_KEYS = (
+    "Common keys: --config FILE (may be repeated; later files and flags win), --run RUN, "
+    "--model NAME, --objective NAME, --data NAME, --optimizer NAME, --lr_schedule NAME, "
+    "--trainer.max_epochs N, --trainer.devices N, --seed_everything N. The arguments of a class "
+    "follow its key, as in --optimizer.lr 0.1. All keys:"
+)
+
 
 class CLI(LightningCLI):
     """A parsed command line; its command builds what it needs.
@@ -66,7 +73,8 @@ class CLI(LightningCLI):
                 trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
                 parser_kwargs={
                     "prog": f"python -m project {arguments.command}",
-                    "description": self.command.__doc__,
+                    "usage": f"python -m project {arguments.command} [--KEY VALUE ...]",
+                    "description": f"{self.command.__doc__} {COMMON_KEYS}",
                     "exit_on_error": False,
                     "allow_abbrev": False,
                 },

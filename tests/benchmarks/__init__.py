@@ -84,7 +84,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """Of the code; None where that is in no checkout. It is dirty if anything but figures was changed since."""
+    """The commit of the code; None outside a checkout. It is dirty if more than figures has changed."""
 
     def git(*words: str) -> str:
         return subprocess.run(

@@ -131,7 +131,7 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Of all steps, as if the first had taken as long as the others."""
+        """Seconds of all steps, as if the first had taken as long as the others."""
         return (self.end - self.warm) * self.steps / (self.steps - self.warmup)
 
     @property

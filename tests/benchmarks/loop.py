@@ -61,7 +61,7 @@ CASES = {
 
 
 def batches(data: MNIST, size: int) -> Batches:
-    """Of the training images, shuffled epoch after epoch."""
+    """Batches of the training images, shuffled epoch after epoch."""
     images, classes, indices = data.train_set.x, data.train_set.y, data.train_indices
     while True:
         order = indices[torch.randperm(len(indices))]

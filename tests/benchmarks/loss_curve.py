@@ -44,7 +44,7 @@ class Losses(L.Callback):
 
 
 def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
-    """Of one config."""
+    """The loss curve of one config."""
     content, losses = read_config(config), Losses()
     whole, rate = (
         content["data"]["init_args"]["batch_size"],

@@ -27,7 +27,7 @@ CONFIGS = [REPOSITORY / "configs" / f"{name}.yaml" for name in NAMES]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Of which recipes, where, and how large."""
+    """Add the arguments that choose recipes, their data and their size."""
     parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--side", type=int, default=224, help="of ImageNet's images")

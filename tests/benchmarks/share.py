@@ -85,7 +85,7 @@ class Stopwatch(L.Callback):
 
 
 def share(config: Path, root: str, saving: float) -> float:
-    """Of one training, of whose time ``saving`` may go to saving after epochs."""
+    """Shares of one training, of whose time ``saving`` may go to saving after epochs."""
     watch = Stopwatch()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -101,7 +101,7 @@ def share(config: Path, root: str, saving: float) -> float:
 
 
 def measure(config: Path, root: str, turns: int) -> dict[str, Any]:
-    """Of one config, medians over the turns."""
+    """Shares of one config, medians over the turns."""
     found = [
         (share(config, root, 1e9), share(config, root, LastCheckpoint.max_fraction))
         for _ in range(turns)
