@@ -134,11 +134,11 @@ def test_policies_transforms_equal_torchvisions(policy: RandAugment, k: int) -> 
     )
     ours = transformed(x, torch.full((10,), k), strengths)
     for before, after, strength in zip(x, ours, strengths.tolist(), strict=True):
-        expected = strength_of(name, strength)(before.to(torch.uint8)).float()
-        different = ((after - expected).abs() > 2).float().mean()
-        assert float(different) < (
-            0.01 if name == "Rotate" else 1e-6
-        )  # ties between neighbours are rounded either way
+        # A pixel of a rotated image may lie between two others: processors round it either way.
+        nearby = (-0.01, 0.0, 0.01) if name == "Rotate" else (0.0,)
+        expected = [strength_of(name, strength + d)(before.to(torch.uint8)) for d in nearby]
+        different = [((after - image.float()).abs() > 2) for image in expected]
+        assert float(torch.stack(different).all(0).float().mean()) < 1e-6
 
 
 def test_policies_strengths_are_torchvisions() -> None:
