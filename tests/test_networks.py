@@ -18,7 +18,7 @@ from project.callbacks.filter_plots import feature_maps, first_filters
 from project.cli.machine import why_not_compiled
 from project.cli.main import CLI
 from project.models import MLP, VGG, AlexNet, Architecture, GoogLeNet, ResNet
-from project.plots import tiled
+from project.plots.layers import tiled
 from tests.conftest import DATA
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}

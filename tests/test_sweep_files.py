@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from project.cli.arguments import DEFAULT_CONFIG, read_arguments
+from project.cli.main import CLI
 from project.commands.sweep.file import read_sweep
-from project.commands.sweep.trial import Parsed
 from tests.test_sweep import SHIPPED, SWEEP, Fails, write
 
 
@@ -75,7 +75,7 @@ def test_shipped_file_serves_wandb_too() -> None:
     words = [w for word in command for w in (args["args"] if word == "${args}" else [word])]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(DEFAULT_CONFIG.parent.parent)
-        config = Parsed(read_arguments(words[words.index("fit") :])).full_config()
+        config = CLI(read_arguments(words[words.index("fit") :])).full_config()
         assert read_sweep(Path("configs/sweeps/digits.yaml")).words == [
             "--config",
             "configs/digits.yaml",
