@@ -4,16 +4,14 @@ They count for models whose step takes about a millisecond: ``python -m tests.be
 measures the gain of each. A patch is a function that applies itself and returns its undoing.
 """
 
-import inspect
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.profilers import PassThroughProfiler
 
 Undo = Callable[[], None]
 Patch = Callable[[L.Trainer, L.LightningModule], Undo]
@@ -29,23 +27,10 @@ def applied(trainer: L.Trainer, model: L.LightningModule, enabled: bool = True) 
         yield
 
 
-class IdleProfiler(PassThroughProfiler):
-    """A profiler that does nothing, without making a generator for that."""
-
-    def profile(self, action_name: str) -> Any:
-        return nullcontext()
-
-
-def use_idle_profiler(trainer: L.Trainer, model: L.LightningModule) -> Undo:
-    """Replace Lightning's default profiler, which is called at hundreds of places in a step."""
-    profiler: Any = trainer.profiler
-    if type(profiler) is PassThroughProfiler:
-        trainer.profiler = IdleProfiler()
-    return lambda: setattr(trainer, "profiler", profiler)
-
-
 def hide_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> Undo:
     """Set hooks that do nothing to None, so that Lightning does not call them at each step.
+
+    It gains 6 % of a step of the smallest MLP on two CPU cores.
 
     Hooks that a user has written, on a class or as those of LambdaCallback on an instance, stay.
     """
@@ -76,34 +61,10 @@ def is_empty(owner: L.Callback | L.LightningModule, name: str) -> bool:
     return hook is getattr(base, name)
 
 
-def set_hook_names_directly(trainer: L.Trainer, model: L.LightningModule) -> Undo:
-    """Store the running hook's name in the module's dict, where Lightning sets it 30 times a step.
-
-    `torch.nn.Module` would look each time whether it is a parameter, a buffer or a module.
-    """
-    module: Any = L.LightningModule
-
-    def set_attribute(self: Any, name: str, value: Any) -> None:
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super(module, self).__setattr__(name, value)
-
-    module.__setattr__ = set_attribute
-    return lambda: delattr(module, "__setattr__")
-
-
-def keep_signature(trainer: L.Trainer, model: L.LightningModule) -> Undo:
-    """Keep the signature of `training_step`, which Lightning would work out again at each step."""
-    function: Any = inspect.unwrap(getattr(model.training_step, "__func__", model.training_step))
-    if hasattr(function, "__signature__"):
-        return lambda: None
-    function.__signature__ = inspect.signature(function)
-    return lambda: delattr(function, "__signature__")
-
-
 def spare_driver_calls(trainer: L.Trainer, model: L.LightningModule) -> Undo:
     """Without a GPU, let PyTorch ask CUDA for one, which optimisers do at each step.
+
+    It gains 12 % of a step of the smallest MLP on two CPU cores.
 
     Lightning makes PyTorch load the driver's library for that, each time in vain.
     """
@@ -114,9 +75,6 @@ def spare_driver_calls(trainer: L.Trainer, model: L.LightningModule) -> Undo:
 
 
 PATCHES: list[Patch] = [
-    use_idle_profiler,
     hide_empty_hooks,
-    set_hook_names_directly,
-    keep_signature,
     spare_driver_calls,
 ]
