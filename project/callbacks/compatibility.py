@@ -14,9 +14,6 @@ from project.errors import UserError
 from project.models.architecture import Architecture
 
 REFUSED: dict[type[L.Callback], str] = {
-    lightning_callbacks.StochasticWeightAveraging: (
-        "averages weights that no checkpoint has: use --config configs/with/ema.yaml"
-    ),
     lightning_callbacks.GradientAccumulationScheduler: (
         "would change the global batch, which --data.batch_size states: use --trainer.accumulate_grad_batches"
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, StochasticWeightAveraging
 
 from project.callbacks.interruption import Interrupted, SignalNotes
 from project.errors import UserError
@@ -119,6 +119,10 @@ class LastCheckpoint(Checkpoint):
         last = last or trainer.global_step == trainer.max_steps
         if last or self.cheap or self.signum or self.late:
             self.save(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if any(isinstance(c, StochasticWeightAveraging) for c in trainer.callbacks):
+            self.save(trainer)  # it has just put the averaged weights into the module
 
     def save(self, trainer: L.Trainer) -> None:
         """Save the run as it is, and end it if there was a signal."""

@@ -5,7 +5,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 
 from project.callbacks.best_checkpoint import BestCheckpoint
 from project.models.task import Task
@@ -98,6 +102,23 @@ class Resume(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.should_stop |= self.stopped_early
+        for callback in trainer.callbacks if trainer.fit_loop.restarted_mid_epoch else ():
+            if isinstance(callback, StochasticWeightAveraging):
+                start_averaging(callback, trainer, pl_module)
+
+
+def start_averaging(
+    callback: StochasticWeightAveraging, trainer: L.Trainer, pl_module: L.LightningModule
+) -> None:
+    """Give a run that goes on in mid-epoch the scheduler of its averaging, with the rates it had.
+
+    Lightning does not begin the epoch again, where the callback would do so.
+    """
+    groups = trainer.optimizers[0].param_groups
+    rates = [group["lr"] for group in groups]
+    callback.on_train_epoch_start(trainer, pl_module)
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
 
 
 def reopen_epoch(loop: dict[str, Any], epoch: int) -> None:

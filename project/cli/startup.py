@@ -44,6 +44,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "Precision .*-mixed is not supported by the model summary")
     # A box in the picture of a file with a name in another script says as much.
     warnings.filterwarnings("ignore", "Glyph \\d+ .* missing from font")
+    # The schedule goes by steps until averaging begins, as it should.
+    warnings.filterwarnings("ignore", "SWA is currently only supported every epoch")
     # An epoch's last steps are logged at its end, however few they are.
     warnings.filterwarnings(
         "ignore", "The number of training batches .* is smaller than the logging interval"

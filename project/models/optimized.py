@@ -81,7 +81,7 @@ class Optimized(L.LightningModule):
 
     def learning_rate(self, step: int) -> float:
         """The first parameter group's rate at a step."""
-        if self.configured:
+        if self.configured and isinstance(self.lr_schedulers(), ProgressLR):
             return float(self.configured[0]["lr"] * self.lr_factor(step))
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
