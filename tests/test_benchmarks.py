@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import project.models
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from project.data import CIFAR10
 from project.run import speedups
 from tests.benchmarks import RESULTS, cifar10_fast, fit, input_cifar, input_imagenet, measure_each

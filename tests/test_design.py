@@ -65,9 +65,23 @@ def test_no_drawers_for_odds_and_ends() -> None:
     assert not names & {"utils", "util", "helpers", "common", "components", "misc", "registry"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=module)
-def test_files_are_small(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 320
+# Files over the limit, each with the lines it has at most and the reason.
+LONGER = {
+    "models.googlenet": (201, "the paper's blocks and network are read together"),
+    "models.resnet": (182, "the paper's blocks and network are read together"),
+    "models.pretrained": (176, "one way from a name or file to checked tensors"),
+    "cli.main": (199, "the one LightningCLI subclass, and what runs a command"),
+}
+
+
+def test_files_and_functions_are_small() -> None:
+    for path in FILES:
+        text, name = path.read_text(), module(path)
+        assert len(text.splitlines()) <= LONGER.get(name, (160,))[0], path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and not path.is_relative_to(PACKAGE / "models"):
+                assert node.end_lineno is not None
+                assert node.end_lineno - node.lineno < 50, f"{path}: {node.name}"
 
 
 def test_heavy_imports_happen_where_they_are_used() -> None:

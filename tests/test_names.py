@@ -128,7 +128,7 @@ def test_items_of_overlays_are_named_as_flags_are(tmp_path: Path) -> None:
             read_arguments(["fit", "--config", str(DEFAULT_CONFIG), *words])
             for words in (args, same)
         )
-        assert first.overrides == second.difference != ""
+        assert first.overrides == second.overrides != ""
 
 
 def test_experiment_without_a_file_is_named_by_model_and_data() -> None:

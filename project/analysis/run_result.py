@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from project.cli.naming import NON_SEMANTIC_KEYS, flatten
 from project.errors import UserError
 from project.run.folder import REPEATS, Run, find_run, shown

@@ -2,40 +2,22 @@
 
 import argparse
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from project.cli.choices import GIVEN_TO_MODEL
+from project.cli.config_files import read_config
 from project.cli.naming import flag, overrides
-from project.cli.nulls import null_for_none, refuse_nulls
+from project.cli.nulls import null_for_none
 from project.cli.old_runs import config_of
+from project.cli.replaced import CLASS_KEYS, class_name, forget_replaced, pairs
 from project.commands import COMMANDS
 from project.errors import UserError
 from project.run.folder import Run, find_run
 
 DEFAULT_CONFIG = Path(__file__).parent.parent.parent / "configs" / "digits.yaml"
 
-# Keys that choose a class, with the base class that each forgets its arguments through.
-CLASS_KEYS = {
-    "model": "lightning.LightningModule",
-    "data": "lightning.LightningDataModule",
-    "optimizer": "torch.optim.Optimizer",
-    "lr_schedule": "project.optim.Schedule",
-    "objective": "project.models.Objective",
-}
-# Arguments of the model that are linked to something else, so that setting them would do nothing.
-LINKED = {
-    "num_classes": "comes from the data; choose another --data",
-    "input_shape": "comes from the data; choose another --data",
-    "optimizer": "is the top-level key optimizer; use --optimizer",
-    "lr_schedule": "is the top-level key lr_schedule; use --lr_schedule",
-    "objective": "is the top-level key objective; use --objective",
-}
 CLASS_PATH = re.compile(rf"^--({'|'.join(CLASS_KEYS)})\.class_path(?==|$)")
 
 
@@ -123,85 +105,3 @@ def split_options(words: list[str]) -> list[list[str]]:
         if value is not None and null_for_none(name, value) != value:
             option[:] = [f"--{name}=null", *option[2:]]
     return options
-
-
-def pairs(options: list[list[str]]) -> Iterator[tuple[str, str | None]]:
-    """Name and value of each flag; None for one without a value, '' for words before the first flag."""
-    for word, *values in options:
-        name, equals, value = word.lstrip("-").partition("=")
-        if not word.startswith("-"):
-            yield "", word
-        else:
-            yield name, value if equals else next(iter(values), None)
-
-
-def forget_replaced(
-    configs: list[tuple[Path, dict[str, Any]]], options: list[list[str]]
-) -> Iterator[str]:
-    """The parser's words, in which a class that replaces another starts from its own defaults.
-
-    jsonargparse keeps like-named arguments: ``--optimizer AdamW`` over a config with SGD would
-    train with SGD's learning rate. The base class, named in between, has none to keep.
-
-    Raises:
-        UserError: A linked argument is set, or a class that every run needs is null.
-    """
-    parts = [([f"--config={path}"], content, f"in {path}") for path, content in configs]
-    for words, (name, value) in zip(options, pairs(options), strict=True):
-        content = flag(name, value) if name in CLASS_KEYS and value else {}
-        parts.append((words, content, f"--{name}"))
-        if name.startswith("model."):
-            key = name.removeprefix("model.").removeprefix("init_args.")
-            refuse_linked([key.split(".")[0]], f"--{name}")
-    current = dict(GIVEN_TO_MODEL)
-    for words, content, where in parts:
-        model = content.get("model")
-        refuse_linked((model.get("init_args") or {}) if isinstance(model, dict) else {}, where)
-        refuse_nulls(content, where)
-        for key, base in CLASS_KEYS.items():
-            new = class_name(content.get(key))
-            if new and current.setdefault(key, new) != new:
-                yield f"--{key}={base}"
-                current[key] = new
-        yield from words
-
-
-def class_name(value: Any) -> str:
-    """The last part of a class path, given as such or as a dict with it; '' if there is none."""
-    path = value.get("class_path") if isinstance(value, dict) else value
-    return path.rsplit(".", 1)[-1] if isinstance(path, str) else ""
-
-
-def refuse_linked(keys: Any, where: str) -> None:
-    """Raise UserError if one of the model's ``keys`` is linked to something else."""
-    for key in keys:
-        if key in LINKED:
-            raise UserError(f"model.{key} ({where}) {LINKED[key]}")
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        UserError: The file is missing or is no YAML mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        byte = f"byte {error.object[error.start]:#04x} at position {error.start}"
-        raise UserError(f"the config {path} is not UTF-8 ({byte}): save it as UTF-8") from None
-    except OSError as error:
-        near = get_close_matches(
-            path.name, [p.name for p in path.parent.glob("*.yaml") if p.name != path.name], n=1
-        )
-        hint = f"did you mean {path.parent / near[0]}?" if near else "give the path of a YAML file"
-        raise UserError(f"cannot read the config {path} ({error.strerror}): {hint}") from None
-    except yaml.YAMLError as error:
-        raise UserError(
-            f"the config {path} is not YAML ({' '.join(str(error).split())}): mend it"
-        ) from None
-    if not isinstance(content, dict):
-        raise UserError(
-            f"the config {path} holds no keys: it must be a YAML mapping such as configs/digits.yaml"
-        )
-    return content

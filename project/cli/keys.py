@@ -25,6 +25,16 @@ yaml.SafeDumper.add_multi_representer(
     Enum, lambda dumper, member: dumper.represent_data(member.value)
 )
 
+# Keys that say what to do with a run, and are no part of its config.
+NOT_OF_A_RUN = ("config", "run", "find", "speedups")
+
+COMMON_KEYS = (
+    "Common keys: --config FILE (may be repeated; later files and flags win), --run RUN, "
+    "--model NAME, --objective NAME, --data NAME, --optimizer NAME, --lr_schedule NAME, "
+    "--trainer.max_epochs N, --trainer.devices N, --seed_everything N. The arguments of a class "
+    "follow its key, as in --optimizer.lr 0.1. All keys:"
+)
+
 
 def add_run_keys(parser: LightningArgumentParser) -> None:
     """Add the keys that say which run, and where."""

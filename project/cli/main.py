@@ -18,7 +18,13 @@ from project import callbacks
 from project.cli.arguments import Arguments, read_arguments
 from project.cli.choices import check_rules, resolve
 from project.cli.errors import end, translated
-from project.cli.keys import add_class_keys, add_run_keys, refuse_unreadable
+from project.cli.keys import (
+    COMMON_KEYS,
+    NOT_OF_A_RUN,
+    add_class_keys,
+    add_run_keys,
+    refuse_unreadable,
+)
 from project.cli.startup import quieten
 from project.commands import FOLDER_COMMANDS, import_command
 from project.data.workers import end_workers
@@ -26,16 +32,6 @@ from project.loggers.wandb import WandB
 from project.models.pretrained import skip_pretrained
 from project.run.checkpoint_io import loaded_step
 from project.run.folder import Run
-
-# Keys that say what to do with a run, and are no part of its config.
-NOT_OF_A_RUN = ("config", "run", "find", "speedups")
-
-COMMON_KEYS = (
-    "Common keys: --config FILE (may be repeated; later files and flags win), --run RUN, "
-    "--model NAME, --objective NAME, --data NAME, --optimizer NAME, --lr_schedule NAME, "
-    "--trainer.max_epochs N, --trainer.devices N, --seed_everything N. The arguments of a class "
-    "follow its key, as in --optimizer.lr 0.1. All keys:"
-)
 
 
 class CLI(LightningCLI):

@@ -1,20 +1,21 @@
 """`Architecture`: a network of which an objective says what it is for."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from project.errors import UserError
+from project.models.backbone import Backbone
 from project.models.checks import refuse_finetuning, refuse_single_sample
 from project.models.example_input import ExampleInput
 from project.models.objectives import Classification, Objective
-from project.models.pretrained import freeze_backbone, load_initial_weights, skip_pretrained
+from project.models.pretrained import skip_pretrained
 from project.models.task import Task
 
 
-class Architecture(ExampleInput, Task):
+class Architecture(Backbone, ExampleInput, Task):
     """Base of every network: a subclass holds layers, `features` and `forward`.
 
     ``forward(x)`` gives outputs (N, num_classes), and ``features(x)`` what the last layer, or the
@@ -33,8 +34,6 @@ class Architecture(ExampleInput, Task):
         flip_tta: Evaluate and predict by the mean of the outputs for an image and its mirror image.
         **kwargs: The arguments of `Task`: optimizer, lr_schedule, l1, compile.
     """
-
-    head_names: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(
         self,
@@ -91,45 +90,7 @@ class Architecture(ExampleInput, Task):
     def configure_callbacks(self) -> list[Any]:
         return self.objective.callbacks() if self.objective.plots else []
 
-    # ---------------------------------------------------------------- layers
-
     features: Callable[[Tensor], Tensor]  # a method, or layers that torchvision calls so
-
-    def initialize(self, torchvision_name: str | None = None) -> None:
-        """Load ``weights`` and freeze the backbone: the last line of each subclass's constructor.
-
-        Args:
-            torchvision_name: torchvision's name of this network, if it publishes weights for it.
-        """
-        load_initial_weights(self, torchvision_name)
-        if self.freeze_backbone:
-            freeze_backbone(self)
-        self.train()
-        self.initialized = True
-
-    def in_head(self, name: str) -> bool:
-        """Whether the parameter or layer of this name is part of a head."""
-        return f"{name}.".startswith(tuple(f"{head}." for head in self.head_names))
-
-    @property
-    def backbone(self) -> nn.Module:
-        """Every layer before the heads, which Lightning's BackboneFinetuning freezes."""
-        if "backbone" in self._modules:  # a subclass has one of its own
-            return self.get_submodule("backbone")
-        layers = [
-            layer
-            for name, layer in self.named_modules()
-            if not list(layer.children())
-            and not f"{name}.".startswith("eval_metrics.")
-            and not self.in_head(name)
-        ]
-        return nn.ModuleList(layers)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.freeze_backbone:
-            self.backbone.eval()
-        return self
 
     # ---------------------------------------------------------------- steps
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from pickle import PickleError
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +27,11 @@ def skip_pretrained() -> Iterator[None]:
         yield
     finally:
         skipped.reset(token)
+
+
+def pretrained_skipped() -> bool:
+    """Whether models are built without reading their ``weights``."""
+    return skipped.get()
 
 
 def is_name(weights: str) -> bool:
@@ -91,29 +95,6 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
             f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
             "of the file"
         ) from None
-
-
-def load_initial_weights(model: Any, torchvision_name: str | None) -> None:
-    """Load the ``weights`` that an architecture was given, unless a checkpoint follows."""
-    if model.weights and not skipped.get():
-        small = model.hparams.get("stem") == "small"
-        name = type(model).__name__ + (" with the small stem" if small else "")
-        state = read_weights(model.weights, torchvision_name, name)
-        load_weights(model, state, model.head_names, model.weights)
-
-
-def freeze_backbone(model: Any) -> None:
-    """Keep every parameter of an architecture as it is, but for those of its heads.
-
-    Raises:
-        UserError: The architecture has no head.
-    """
-    frozen = [p for name, p in model.named_parameters() if not model.in_head(name)]
-    if len(frozen) == len(list(model.parameters())):
-        heads = " or ".join(model.head_names)
-        raise UserError(f"{type(model).__name__} has no layer named {heads} to train alone")
-    for parameter in frozen:
-        parameter.requires_grad_(False)
 
 
 def load_weights(

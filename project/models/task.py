@@ -8,13 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from project.errors import UserError
-from project.models.checks import (
-    NonFiniteError,
-    check_finite,
-    check_fits,
-    check_precision,
-    check_state_finite,
-)
+from project.models import checks
 from project.models.metric_buffer import MetricBuffer
 from project.models.optimized import Optimized
 from project.optim import Constant, Schedule, l1_norm
@@ -66,7 +60,7 @@ class Task(Optimized):
 
     def setup(self, stage: str) -> None:
         if self._trainer:
-            check_precision(self.trainer.precision)
+            checks.check_precision(self.trainer.precision)
         if stage == "fit" and self.compile_loss:  # not the module: checkpoint keys stay clean
             self.training_loss = torch.compile(self.training_loss)  # type: ignore[method-assign]
 
@@ -111,7 +105,7 @@ class Task(Optimized):
         values = {name: x.float() for name, x in self.buffer.joined().items()}
         self.buffer = MetricBuffer()
         if self.check_for_nan and "loss" in values:
-            check_finite(values["loss"], last_step)
+            checks.check_finite(values["loss"], last_step)
         means = torch.stack([x.mean() for x in values.values()])
         means = self.trainer.strategy.reduce(means, reduce_op="mean").tolist()
         self.train_metrics = {f"train/{name}": m for name, m in zip(values, means, strict=True)}
@@ -129,8 +123,7 @@ class Task(Optimized):
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
         return self.evaluate(batch, self.eval_metrics)
 
-    def test_step(self, batch: Any, batch_idx: int) -> Any:
-        return self.evaluate(batch, self.eval_metrics)
+    test_step = validation_step
 
     def on_validation_epoch_end(self) -> None:
         self.log_evaluation("val")
@@ -146,7 +139,7 @@ class Task(Optimized):
         fitting = self.trainer.state.fn == "fit"
         loss = values.get("val/loss")
         if fitting and self.check_for_nan and loss is not None and not loss.isfinite():
-            raise NonFiniteError(
+            raise checks.NonFiniteError(
                 f"the validation loss became {loss:f} after step {self.global_step}"
             )
         logger = fitting and bool(self.trainer.loggers)
@@ -157,11 +150,11 @@ class Task(Optimized):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         if self.buffer and self.check_for_nan:  # a diverged run must not replace a good checkpoint
-            check_finite(self.buffer.joined()["loss"], self.global_step - 1)
-        check_state_finite(checkpoint["state_dict"], self.global_step)
+            checks.check_finite(self.buffer.joined()["loss"], self.global_step - 1)
+        checks.check_state_finite(checkpoint["state_dict"], self.global_step)
         checkpoint["window"] = self.buffer.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        check_fits(self, checkpoint["state_dict"])
+        checks.check_fits(self, checkpoint["state_dict"])
         self.loaded_buffer = checkpoint.get("window")

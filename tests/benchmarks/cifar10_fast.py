@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from project.cli.main import main
 from project.data import CIFAR10
 from project.data.transforms.augment import crop, flip

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from tests.benchmarks import REPOSITORY, RESULTS
 
 IMAGES = {

@@ -22,7 +22,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from tests.benchmarks import REPOSITORY, RESULTS, fit, measure_each, new_parser
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("imagenet_*.yaml"))

@@ -15,7 +15,7 @@ from torch import nn
 
 import project.data
 import project.models
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.synthetic import Synthetic
 from tests.benchmarks.turns import ByHand, now

@@ -194,7 +194,7 @@ if __name__ == "__main__":
         fast = options.task == "cifar10_fast"
         epochs, count = options.epochs or 2, options.turns or (5 if fast else 3)
         if fast:
-            from project.cli.arguments import read_config
+            from project.cli.config_files import read_config
             from tests.benchmarks.cifar10_fast import CONFIG, take_turn
 
             epochs = options.epochs or read_config(CONFIG)["trainer"]["max_epochs"]

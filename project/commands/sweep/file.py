@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from project.cli.arguments import read_config
+from project.cli.config_files import read_config
 from project.cli.naming import flag
 from project.commands.sweep.space import Sweep
 from project.errors import UserError
