@@ -8,7 +8,7 @@ import project
 
 
 def speak_utf8() -> None:
-    """Start Python again in its UTF-8 mode where the locale has another encoding, as with ``LC_ALL=C``.
+    """Start Python again in its UTF-8 mode if the locale has another encoding, as LC_ALL=C has.
 
     Configs are UTF-8, and libraries read and write files in the locale's encoding. The mode is
     asked for by an environment variable, so that the processes of other devices have it too; one

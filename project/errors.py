@@ -25,5 +25,5 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line, with � in place of control characters and of bytes that are not UTF-8."""
+    """``text`` on one line, with � for control characters and bytes that are not UTF-8."""
     return "".join(" " if c.isspace() else c if c.isprintable() else "\ufffd" for c in text)

@@ -15,15 +15,15 @@ from project.models.architecture import Architecture
 
 REFUSED: dict[type[L.Callback], str] = {
     lightning_callbacks.GradientAccumulationScheduler: (
-        "would change the global batch, which --data.batch_size states: use --trainer.accumulate_grad_batches"
+        "would change the global batch size: use --trainer.accumulate_grad_batches instead"
     ),
-    lightning_callbacks.LearningRateFinder: "would train from where its search ends: use fit --find lr",
+    lightning_callbacks.LearningRateFinder: "would train on from its search: use fit --find lr",
     lightning_callbacks.BatchSizeFinder: "would change the global batch: use fit --find batch_size",
     lightning_callbacks.OnExceptionCheckpoint: (
-        "would let later runs begin from its file: leave it out, as last.ckpt is saved and fit --run goes on from it"
+        "saves a file that later runs would begin from: leave it out, last.ckpt is enough"
     ),
-    lightning_callbacks.SpikeDetection: "cannot go on from its own checkpoints in Lightning 2.6: leave it out",
-    lightning_callbacks.ModelPruning: "gives the layers' weights other names, by which no checkpoint can be loaded",
+    lightning_callbacks.SpikeDetection: "cannot load its own checkpoints in Lightning 2.6",
+    lightning_callbacks.ModelPruning: "renames weights, so that no checkpoint loads: leave it out",
 }
 BASES = (
     L.Callback,
@@ -60,7 +60,7 @@ def check_callbacks(callbacks: Sequence[L.Callback], model: L.LightningModule) -
             known = [*known, "epoch", "step"]  # which Lightning adds
         if monitor and monitor not in known and not logs_more(model, callbacks):
             raise UserError(
-                f"{name} monitors {monitor}, which is not logged: give its monitor one of {', '.join(known)}"
+                f"{name} monitors {monitor}, which is not logged: monitor one of {', '.join(known)}"
             )
 
 
@@ -80,7 +80,7 @@ def logs_more(model: L.LightningModule, callbacks: Sequence[L.Callback]) -> bool
 
 
 def refuse_xla_profiler(profiler: Any) -> None:
-    """Raise UserError for XLA's profiler without XLA, before Lightning's own message, which a traceback follows.
+    """Raise UserError if XLA's profiler is asked for without XLA; Lightning prints a traceback.
 
     Args:
         profiler: As in a config, a name or a class with its arguments.

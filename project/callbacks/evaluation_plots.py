@@ -67,7 +67,7 @@ class EvaluationPlots(Plots):
         self.draw_grid(trainer, list(mistakes), f"mistakes_{split}", what)
 
     def draw_grid(self, trainer: L.Trainer, grid: list[Tensor], name: str, title: str) -> None:
-        """Draw images with their five likeliest classes, given images, probabilities and classes."""
+        """Draw images with their five likeliest classes."""
         images = to_image(trainer, grid[0]) if grid and len(grid[0]) else None
         if images is None:
             return

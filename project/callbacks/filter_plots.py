@@ -51,7 +51,7 @@ def first_filters(model: Any) -> Tensor | None:
 
 
 def feature_maps(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """Maps (C', H', W') of an image (1, C, H, W) by the name of the last layer at each resolution."""
+    """Activations (C', H', W') of an image (1, C, H, W) at each resolution, by layer name."""
     last: dict[tuple[int, ...], tuple[str, Tensor]] = {}
 
     def note(name: str, output: Any) -> None:

@@ -10,7 +10,7 @@ from project.callbacks.plots import Plots, gathered, output_names
 
 
 class RegressionPlots(Plots):
-    """Draws the history after `fit`, and predicted against true values after `validate` or `test`."""
+    """Draws the history after `fit`, and predictions against targets after `validate` or `test`."""
 
     def start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.predicted: list[Tensor] = []

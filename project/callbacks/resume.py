@@ -1,4 +1,4 @@
-"""Changes a checkpoint before a run goes on from it: flags win over it, and batches may have another size."""
+"""Changes a checkpoint before a run resumes from it: flags win, and batches may change size."""
 
 import logging
 from typing import Any
@@ -21,7 +21,7 @@ COUNTS = ("ready", "started", "processed", "completed")
 
 
 class Resume(L.Callback):
-    """Changes what a checkpoint says before it is restored, where a flag or the folder's place wins over it.
+    """Changes a checkpoint before it is restored, because flags and the run's folder win over it.
 
     Args:
         run: That goes on.
@@ -122,7 +122,7 @@ def start_averaging(
 
 
 def reopen_epoch(loop: dict[str, Any], epoch: int) -> None:
-    """Let a run that ``max_steps`` or ``max_time`` ended in mid-epoch go on in it: Lightning counts it as whole.
+    """Resume inside the epoch in which ``max_steps`` or ``max_time`` ended a run.
 
     Args:
         loop: State of Lightning's loop over epochs.

@@ -1,4 +1,4 @@
-"""What must be known of a command line before its parser is built: command, run, configs, classes."""
+"""What must be known before the parser is built: the command, run, configs and classes."""
 
 import argparse
 import re
@@ -94,7 +94,7 @@ def name_parts(
 
 
 def split_options(words: list[str]) -> list[list[str]]:
-    """The words of each flag, with ``--model`` for ``--model.class_path`` and ``null`` for ``None``."""
+    """Each flag's words; ``--model`` means ``--model.class_path``, ``None`` means ``null``."""
     options: list[list[str]] = []
     for word in words:
         if not options or (word.startswith("-") and not word[1:2].isdigit()):

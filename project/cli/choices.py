@@ -24,7 +24,7 @@ GIVEN_TO_MODEL = {
 
 
 def check_rules(config: Any, arguments: "Arguments") -> None:
-    """Raise UserError if a parsed config cannot mean anything, or has a part that would do nothing."""
+    """Raise UserError if a parsed config is contradictory or has a part without any effect."""
     refuse_unfit_nulls(config)
     if "checkpoint" in config and not arguments.run:
         name = arguments.command
@@ -49,7 +49,7 @@ def check_rules(config: Any, arguments: "Arguments") -> None:
 
 
 def resolve(config: Any) -> None:
-    """Say what is best in this config, and make its paths absolute, so that the run can be used from any folder."""
+    """Set what is best in this config, and make its paths absolute, so that any folder will do."""
     resolve_monitor(config)
     data: Any = config.data.get("init_args") or {}
     model: Any = config.model.get("init_args") or {}
@@ -86,7 +86,7 @@ def refuse_unused(settings: Any) -> None:
 def resolve_monitor(settings: Any) -> None:
     """Let the objective, or else the model's class, say what the best checkpoint is chosen by.
 
-    A module that has no attributes ``monitor`` and ``mode`` keeps its latest checkpoint as the best.
+    A module without the attributes ``monitor`` and ``mode`` keeps its latest checkpoint as best.
     """
     best = settings.model_checkpoint
     model: Any = locate(settings.model.class_path)

@@ -32,6 +32,6 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(content, dict):
         raise UserError(
-            f"the config {path} holds no keys: it must be a YAML mapping such as configs/digits.yaml"
+            f"the config {path} holds no keys: it must be a mapping, as in configs/digits.yaml"
         )
     return content

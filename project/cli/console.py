@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def new_console(width: int = 240) -> Console:
-    """The terminal, or the file in its place, with names printed as they are: brackets are no markup.
+    """The terminal, or the file in its place; square brackets are printed and are no markup.
 
     Args:
         width: Of lines in a file. It has no width to keep to, and a path on one line can be copied.

@@ -61,7 +61,7 @@ def translated(start: Start, cli: Any = None) -> Iterator[None]:
 
 
 def original(error: BaseException) -> BaseException:
-    """The exception that the parser wrapped in one of its own while it was building an object; others as they are."""
+    """The exception that the parser wrapped while it built an object, or the exception itself."""
     while error.__cause__ and modules(error)[-1].startswith("jsonargparse."):
         error = error.__cause__
     return error
@@ -75,13 +75,13 @@ def modules(error: BaseException) -> list[str]:
 
 
 def is_refused_flag(error: BaseException) -> bool:
-    """Whether a library itself refused what it was given, with no code of a model, dataset or callback in between."""
+    """Whether a library refused its input itself, with no model, dataset or callback between."""
     names = [name for name in modules(error) if name not in COMMAND_MODULES]
     return bool(names) and all(name.split(".")[0] in LIBRARIES - {"__main__"} for name in names)
 
 
 def end(error: BaseException) -> NoReturn:
-    """End the process as an error asks for; one that is not the user's is raised again, and has status 1.
+    """End the process with the error's exit status; one that is not the user's is raised again.
 
     ===========  ========================================================================
     exit status  meaning

@@ -55,7 +55,7 @@ def add_run_keys(parser: LightningArgumentParser) -> None:
 
 
 def add_class_keys(parser: LightningArgumentParser) -> None:
-    """Add the classes that are given to the model, and the arguments of what saves and logs runs."""
+    """Add the classes that are given to the model, and the arguments for saving and logging."""
     kinds = {
         "optimizer": (OptimizerCallable, "torch.optim"),
         "lr_schedule": (Schedule, "project.optim"),
@@ -85,7 +85,7 @@ def add_images(parser: Any) -> None:
 
 
 def refuse_unreadable(config: dict[str, Any], parser: LightningArgumentParser) -> None:
-    """Raise UserError if a config that is about to be written could not be read back by the next command."""
+    """Raise UserError if a config could not be read back by the next command."""
     lost = re.search(r"Unable to serialize instance ([^'\"\n]+)", yaml.safe_dump(config))
     try:
         parser.parse_object(deepcopy(config))  # which it changes
@@ -94,5 +94,5 @@ def refuse_unreadable(config: dict[str, Any], parser: LightningArgumentParser) -
         reason = one_line(error)
     if reason:
         raise UserError(
-            f"no later command could read this run's config ({reason}): give a value of text and numbers"
+            f"no later command could read this run's config ({reason}): use text and numbers"
         )

@@ -1,4 +1,4 @@
-"""Adapts a config to a machine that lacks what it asks for, and says so, because training would take far longer.
+"""Adapts a config to a machine that lacks what it asks for, and says what was changed.
 
 A run's config.yaml keeps what was asked for, because the run may go on elsewhere.
 """
@@ -65,7 +65,7 @@ def adapt(config: dict[str, Any], model: Architecture, training: bool) -> dict[s
 
 
 def adapt_workers(data: ImageDataModule, devices: int) -> dict[str, Any]:
-    """Lower the number of workers to the cores that each of the ``devices`` on this machine has, and log it.
+    """Lower the number of workers to the cores that each of ``devices`` has here, and log it.
 
     Returns:
         The new value by its key of the config, if there is one.
@@ -102,7 +102,7 @@ def runs_on_cpu(accelerator: Any) -> bool:
 
 
 def emulates_bfloat16() -> bool:
-    """Whether this CPU has no instructions for bfloat16, or PyTorch's oneDNN was told not to use them."""
+    """Whether this CPU lacks bfloat16 instructions, or oneDNN was told not to use them."""
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
     if allowed.upper() in ISAS_WITHOUT_BFLOAT16:
         return True
@@ -119,7 +119,7 @@ def emulates_bfloat16() -> bool:
 
 
 def why_not_compiled() -> str:
-    """Why the code that ``torch.compile`` writes for CPUs would not compile here, or nothing if it would."""
+    """Why code from ``torch.compile`` would not compile on this CPU; empty if it would."""
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     folders = {sysconfig.get_path("include"), sysconfig.get_path("include", scheme="posix_prefix")}
     command = [

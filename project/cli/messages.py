@@ -57,11 +57,14 @@ OWN_KEYS = {
 }
 # What jsonargparse says of a logger besides what is wrong with it, because it may also be several
 # or a bool.
-NOT_A_LOGGER = r"<class '(?:collections\.abc\.Iterable|bool)'>|valid subclass of Logger|^a (?:class path|dict) "
+NOT_A_LOGGER = (
+    r"<class '(?:collections\.abc\.Iterable|bool)'>"
+    r"|valid subclass of Logger|^a (?:class path|dict) "
+)
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without line breaks, and of jsonargparse's without all the types that it tried."""
+    """The message of an error on one line, and jsonargparse's without all the types it tried."""
     text = str(error) or type(error).__name__
     if "Original Traceback" in text:  # out of a DataLoader's worker, with the message last
         text = text.strip().splitlines()[-1].partition(": ")[2]
@@ -83,7 +86,10 @@ def one_line(error: BaseException) -> str:
     if "Iterable[lightning" in raw:
         parts = dict.fromkeys(part for part in parts if not re.search(NOT_A_LOGGER, part)) or parts
     text = " or ".join([part for part in parts if "import path" not in part] or parts)
-    frames = r"""Parser key "[\w.]+":|expects a function or a callable class:|Problem with given class_path '[\w.]+':"""
+    frames = (
+        r'Parser key "[\w.]+":|expects a function or a callable class:'
+        r"|Problem with given class_path '[\w.]+':"
+    )
     text = re.sub(rf".*(?:{frames}) ", "", text)
     text = re.sub(r"Expected an? <class '(\w+)'>", r"expected \1", text)
     text = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", text)
@@ -126,7 +132,7 @@ def nearest_argument(where: str, raw: str) -> str:
 
 
 def classes(where: str) -> list[type]:
-    """The classes that fit a key, of those that have been imported; none for a key that takes no class."""
+    """The imported classes that fit a key; none for a key that takes no class."""
     return [c for base in BASES.get(where.rpartition(".")[2], ()) for c in subclasses(base)]
 
 

@@ -1,4 +1,4 @@
-"""Names that say how a run differs from its experiment's file, and which keys of a config make a difference at all."""
+"""Names that say how a run differs from its experiment's file, and which keys count for that."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ from project.run.folder import REPEATS
 CHOICES = {"model", "data", "objective", "optimizer", "lr_schedule", "mix", "callbacks+"}
 # Keys that say where and how a run is done, not what is trained.
 NON_SEMANTIC_KEYS = re.compile(
-    r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # which weights are the best
+    r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # choose the best
     r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|adapt_to_machine|speedups"
     r"|data\.(root|download|num_workers|classes)"
     r"|trainer\.(accelerator|devices|num_nodes|strategy|enable_\w+|logger|log_every_n_steps|profiler|default_root_dir"
@@ -23,7 +23,7 @@ NON_SEMANTIC_KEYS = re.compile(
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """A config as one dict: a class stands at its key, and its arguments below that without ``init_args``.
+    """A config as one dict: a class stands at its key, and its arguments directly below it.
 
     ``{"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}}`` gives
     ``{"optimizer": "SGD", "optimizer.lr": 0.1}``.
@@ -52,7 +52,7 @@ def merge(flat: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def separate(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Flat changes in which items that are appended to one list have keys of their own: ``key+``, ``key++``, ...
+    """Flat changes in which each item appended to a list has its own key: ``key+``, ``key++``.
 
     An argument of the list's items, such as ``trainer.callbacks.monitor``, belongs to the item that
     was appended last.
@@ -83,7 +83,7 @@ def items(key: str, value: Any) -> list[Any]:
 
 
 def overrides(configs: Iterable[dict[str, Any]], changes: Iterable[dict[str, Any]]) -> str:
-    """What is added to the time in a run's id: ``+mixup.2-lr.05-seed1``, or nothing if there is no difference.
+    """The suffix of a run's id: ``+mixup.2-lr.05-seed1``, or nothing if there is no difference.
 
     Args:
         configs: Contents of the experiment's files.
@@ -122,7 +122,7 @@ def words(changed: dict[str, Any]) -> list[str]:
 
 
 def word(name: str, value: Any) -> str:
-    """``lr`` and 0.05 as ``lr.05``, ``batch_norm`` and False as ``no_batch_norm``, no name and SGD as ``sgd``."""
+    """``lr``, 0.05 as ``lr.05``, ``batch_norm`` and False as ``no_batch_norm``, SGD ``sgd``."""
     if value is None or value == [] or isinstance(value, bool):
         return ("" if value else "no_") + name
     if isinstance(value, list):
@@ -136,7 +136,7 @@ def word(name: str, value: Any) -> str:
 
 
 def limited(parts: list[str], most: int = 60) -> list[str]:
-    """The first words, of ``most`` characters in all, and a mark of the others that no two different rests share."""
+    """The first words, up to ``most`` characters, and a hash of the rest."""
     for i in range(len(parts)):
         if len("-".join(parts[: i + 1])) > most:
             return [*parts[:i], "etc_" + hashlib.sha256("-".join(parts).encode()).hexdigest()[:6]]

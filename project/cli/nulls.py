@@ -31,7 +31,7 @@ def null_for_none(name: str, value: str | None) -> str | None:
 
 
 def refuse_nulls(content: dict[str, Any], where: str) -> None:
-    """Raise UserError if a class that a run needs is null, or if a value is ``None``, which YAML takes for a word."""
+    """Raise UserError if a class that a run needs is null, or a value is the word ``None``."""
     for key, value in flatten(content).items():
         if key in NEEDED and value in (None, "None"):
             raise UserError(f"{key} ({where}) is null: {NEEDED[key]}")
@@ -40,16 +40,15 @@ def refuse_nulls(content: dict[str, Any], where: str) -> None:
 
 
 def refuse_unfit_nulls(settings: Any, key: str = "") -> None:
-    """Refuse null where the type does not take it; the parser does not check it for the arguments of classes.
+    """Refuse null where the type does not allow it, which the parser checks for no class argument.
 
     Raises:
         UserError: There is such a null below ``key``.
     """
     if isinstance(settings, list):
-        for item in (
-            i for i in settings if isinstance(i, Namespace)
-        ):  # a list of words, such as labels, may have any
-            refuse_unfit_nulls(item, key)
+        for item in settings:
+            if isinstance(item, Namespace):  # a list of words, such as labels, may have any
+                refuse_unfit_nulls(item, key)
     if (
         isinstance(settings, str) and settings == "null"
     ):  # as the parser reads null where it expects text
@@ -68,7 +67,7 @@ def refuse_unfit_nulls(settings: Any, key: str = "") -> None:
 
 
 def takes_null(class_path: str, name: str) -> bool:
-    """Whether an argument of a class may be null; one without a default may, since it is set from something else."""
+    """Whether an argument of a class may be null; one without a default is set elsewhere."""
     for parent in getattr(locate(class_path), "__mro__", ()):
         argument = inspect.signature(parent).parameters.get(name)
         if argument:

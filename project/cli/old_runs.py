@@ -17,7 +17,7 @@ TO_OBJECTIVE = {"criterion": "loss", "label_smoothing": "label_smoothing"}
 
 
 def config_of(run: Run) -> Path:
-    """The config of a run, or a temporary copy with today's names if an earlier version wrote it."""
+    """The config of a run; if an earlier version wrote it, a temporary copy with today's names."""
     try:
         text = run.config.read_text(encoding="utf-8")
         content = yaml.safe_load(MOVED_MODULE.sub(r"project.data.transforms.\1.", text))

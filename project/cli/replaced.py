@@ -1,4 +1,4 @@
-"""Classes that replace others on the command line, and arguments that are linked to something else."""
+"""Classes that replace others on the command line, and arguments that are linked to others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +74,7 @@ def refuse_linked(keys: Any, where: str) -> None:
 
 
 def pairs(options: list[list[str]]) -> Iterator[tuple[str, str | None]]:
-    """Name and value of each flag; None for one without a value, '' for words before the first flag."""
+    """Name and value of each flag; None for one without a value, '' for words before any flag."""
     for word, *values in options:
         name, equals, value = word.lstrip("-").partition("=")
         if not word.startswith("-"):

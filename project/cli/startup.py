@@ -1,4 +1,4 @@
-"""What is settled before a command begins: which messages come through, and what PyTorch asks its drivers."""
+"""Settings from before a command begins: which messages are shown, what PyTorch asks drivers."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 
 def quieten() -> None:
-    """Let our own messages through on the first process, and not what Lightning repeats at every start."""
+    """Show our own messages on the first process, and hide what Lightning repeats at each start."""
     log = logging.getLogger("project")
     log.setLevel(logging.INFO if rank_zero_only.rank == 0 else logging.WARNING)
     log.handlers = [logging.StreamHandler()]

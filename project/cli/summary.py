@@ -48,5 +48,5 @@ def refuse_nothing_to_train(trainer: L.Trainer) -> None:
     for name in ("limit_train_batches", "max_epochs", "max_steps"):
         if getattr(trainer, name) == 0:
             raise UserError(
-                f"--trainer.{name} 0 trains nothing: give more, or use validate, which only evaluates"
+                f"--trainer.{name} 0 trains nothing: give more, or use validate to evaluate only"
             )

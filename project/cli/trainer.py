@@ -23,7 +23,7 @@ Options = dict[str, Any]
 
 
 def open_run(cli: "CLI", suffix: str = "") -> Run:
-    """The run that ``--run`` names, or a new one whose id says how its config differs from the experiment's."""
+    """The run of ``--run``, or a new one whose id says how its config differs from its file's."""
     arguments, config = cli.arguments, cli.config
     return arguments.run or new_run(
         Path(config.runs_dir),
@@ -106,7 +106,7 @@ def trainer_options(cli: "CLI", logged_as: str | None) -> Options:
 
 
 def adapt_options(cli: "CLI", options: Options, training: bool) -> Options:
-    """Adapt the Trainer's arguments to this machine, unless that is turned off; gives the changes."""
+    """Adapt the Trainer's arguments to this machine, unless turned off; returns the changes."""
     return adapt(options, cli.model, training) if cli.config.adapt_to_machine else {}
 
 
@@ -121,7 +121,7 @@ def observers(cli: "CLI", options: Options, further: Sequence[L.Callback] = ()) 
 
 
 def finish(cli: "CLI", options: Options, adapted: Options) -> L.Trainer:
-    """The Trainer with these arguments; what its devices make the data change is added to ``adapted``."""
+    """The Trainer with these arguments; changes for its devices are added to ``adapted``."""
     trainer = L.Trainer(**options)
     refuse_forked_processes(trainer)
     if cli.config.adapt_to_machine:

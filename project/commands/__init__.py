@@ -1,7 +1,7 @@
 """The commands: a module or folder for each, which is imported when its command is used.
 
-Each has a docstring that is its help, and a function ``run``: commands on a config take the `CLI` with the parsed
-config, and those on run folders the parsed arguments. Either may have ``add_arguments(parser)`` for keys of its own.
+Each module's docstring is its help, and its function ``run`` is called: commands on a config take
+the `CLI`, commands on run folders take the parsed arguments. ``add_arguments(parser)`` is optional.
 """
 
 from importlib import import_module

@@ -15,7 +15,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(cli: "CLI") -> None:
-    """Test the checkpoint that ``--checkpoint`` names, and count how often the test set was used."""
+    """Test the checkpoint that ``--checkpoint`` names, and count the uses of the test set."""
     cli.build(pretrained=False)
     cli.run = open_run(cli)
     test_log = callbacks.TestLog(cli.run, cli.checkpoint)

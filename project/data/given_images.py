@@ -9,7 +9,7 @@ from project.errors import UserError
 
 
 def find_images(paths: list[str]) -> list[Path]:
-    """The files among ``paths``, and the images in the folders among them and below, in order of their names.
+    """The files among ``paths`` and the images in and below the folders, sorted by name.
 
     Hidden files and folders are left out, as in a dataset: macOS puts one beside each image.
 

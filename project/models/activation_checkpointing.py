@@ -1,4 +1,4 @@
-"""Activation checkpointing (Chen et al., 2016): less memory for more time, with the same gradients and statistics."""
+"""Activation checkpointing (Chen et al., 2016): less memory, more time, the same gradients."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpoint_blocks(blocks: Iterable[nn.Module]) -> None:
-    """Let each block keep only its input for backward, which computes the activations inside it again.
+    """Let each block keep only its input, and compute its activations again during backward.
 
     The forward of each block is wrapped, so that names, weights and hooks of the network stay as
     they are.
@@ -21,7 +21,7 @@ def checkpoint_blocks(blocks: Iterable[nn.Module]) -> None:
 
 
 def checkpoint_stages(layers: nn.Sequential, ends: list[int]) -> None:
-    """The same for the parts of a sequence of layers, which lie between two positions of ``ends`` that follow."""
+    """The same for the parts of a sequence of layers between successive positions of ``ends``."""
     layers.forward = partial(forward_in_stages, layers, ends)  # type: ignore[method-assign]
 
 

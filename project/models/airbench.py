@@ -1,4 +1,4 @@
-"""The network of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024), without its training recipe."""
+"""The network of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024)."""
 
 from typing import Any
 
@@ -122,7 +122,7 @@ class Airbench(Architecture):
 
 
 def whitening(x: Tensor, eps: float = 5e-4) -> Tensor:
-    """Kernels (2 * 4C, C, 2, 2) that map patches of ``x`` (N, C, H, W) to uncorrelated values of variance one.
+    """Kernels (2 * 4C, C, 2, 2) that whiten patches of ``x`` (N, C, H, W).
 
     The first 4C are the eigenvectors of the patches' covariance, and the others the negatives of
     these (section 3.2).

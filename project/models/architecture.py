@@ -110,7 +110,7 @@ class Architecture(Backbone, ExampleInput, Task):
         refuse_finetuning(self.trainer, self.freeze_backbone)
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Training loss (a scalar) and outputs (N, num_classes); networks with more heads override it.
+        """Training loss (a scalar) and outputs (N, num_classes); override it for more heads.
 
         Args:
             x: Samples (N, *input_shape), normalised.

@@ -18,36 +18,38 @@ class NonFiniteError(UserError):
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, or clip gradients "
-            "with --trainer.gradient_clip_val 1"
+            f"{what}: training stopped, the last good checkpoint is kept; lower --optimizer.lr, "
+            "or clip gradients with --trainer.gradient_clip_val 1"
         )
 
 
 def check_finite(losses: Tensor, last_step: int) -> None:
-    """Raise NonFiniteError, naming the step, if one of ``losses`` of the steps up to ``last_step`` is not finite."""
+    """Raise NonFiniteError, naming the step, if a loss up to ``last_step`` is not finite."""
     finite = losses.isfinite()
     if not finite.all():
         first = int((~finite).int().argmax())
         raise NonFiniteError(
-            f"the training loss became {losses[first]:f} at step {last_step - len(losses) + 1 + first}"
+            f"the training loss became {losses[first]:f} "
+            f"at step {last_step - len(losses) + 1 + first}"
         )
 
 
 def check_state_finite(state: Mapping[str, Tensor], step: int) -> None:
-    """Raise NonFiniteError, naming the tensor, if ``state`` after ``step`` steps holds a number that is not finite."""
+    """Raise NonFiniteError, naming the tensor, if ``state`` after ``step`` is not finite."""
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             raise NonFiniteError(f"{name} became NaN or infinite by step {step}")
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise UserError, naming the first tensor that differs, if a checkpoint's ``state`` is not of ``model``."""
+    """Raise UserError, naming the first tensor that differs, if ``state`` does not fit."""
     ours = model.state_dict()
     for name in {**ours, **state}:
         theirs, its = [tuple(s[name].shape) if name in s else "absent" for s in (state, ours)]
         if theirs != its:
             raise UserError(
-                f"the checkpoint is of another model or of images with other channels: {name} is {theirs} in it and "
+                "the checkpoint is of another model or of images with other channels: "
+                f"{name} is {theirs} in it and "
                 f"{its} in this {type(model).__name__}; give the config that it was trained with"
             )
 
@@ -60,15 +62,16 @@ def check_precision(precision: str) -> None:
     """
     if precision.endswith("-true") and precision != "32-true":
         raise UserError(
-            f"--trainer.precision {precision} is not supported: give bf16-mixed, 16-mixed or 32-true"
+            f"--trainer.precision {precision} is not supported: use bf16-mixed, 16-mixed or 32-true"
         )
 
 
 def refuse_single_sample(error: ValueError, samples: int) -> None:
-    """Raise UserError if ``error`` is that of a batch norm which was given a single sample to train on."""
+    """Raise UserError if a batch norm was given a single sample to train on."""
     if samples == 1 and "more than 1 value per channel" in str(error):
         raise UserError(
-            "batch norm needs more than one sample in a batch: give --data.batch_size two or more for each device and "
+            "batch norm needs more than one sample in a batch: "
+            "give --data.batch_size two or more for each device and "
             "accumulated part, or a model without batch norm"
         ) from None
 

@@ -30,7 +30,7 @@ class BasicConv2d(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches side by side, with 1x1 convolutions that reduce (Szegedy et al., 2015, figure 2b).
+    """Four parallel branches with 1x1 reductions (Szegedy et al., 2015, figure 2b).
 
     The branch that is 5x5 in the paper is 3x3 here, as in torchvision and its published weights.
 
@@ -162,7 +162,7 @@ class GoogLeNet(Architecture):
             checkpoint_blocks(block for block in self.children() if isinstance(block, Inception))
         if transform_input is None and self.weights and not is_name(self.weights):
             raise UserError(
-                "weights from a file need --model.transform_input, true if they are the published ones"
+                "weights from a file need --model.transform_input, true if they are published"
             )
         transform_input = bool(self.weights) if transform_input is None else transform_input
         self.transform = UnitRange(channels) if transform_input else nn.Identity()

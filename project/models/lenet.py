@@ -8,7 +8,7 @@ from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool
 
 
 class LeNet(Architecture):
-    """LeNet-5's layout (LeCun, Bottou, Bengio & Haffner, 1998, section II.B) for images of any size from 12x12.
+    """LeNet-5 (LeCun et al., 1998, section II.B) for images from 12x12.
 
     As is common now, the second convolution sees every map of the first, subsampling is plain
     pooling, and the output layer is linear in place of the paper's radial basis functions. 28x28

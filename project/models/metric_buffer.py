@@ -34,7 +34,7 @@ class MetricBuffer:
     def load(self, state: Any, rank: int, world_size: int, device: torch.device) -> None:
         """Take this process's values from a checkpoint.
 
-        If the number of processes has changed, each process takes all values: their mean is the same.
+        If the number of processes has changed, each takes all values: their mean is the same.
         """
         self.values = {}
         for name, x in from_earlier_version(state or {}).items():

@@ -41,7 +41,7 @@ class Optimized(L.LightningModule):
         self.skipped_steps = 0
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups for the optimiser; ``lr_scale`` and ``weight_decay_scale`` multiply its options."""
+        """Groups for the optimiser; ``lr_scale`` and ``weight_decay_scale`` scale its options."""
         return weight_decay_groups(self.parameters())
 
     def configure_optimizers(self) -> Any:
@@ -75,7 +75,7 @@ class Optimized(L.LightningModule):
         self.num_steps = self.trainer.estimated_stepping_batches
         if math.isinf(self.num_steps) and not isinstance(self.lr_schedule, Constant):
             raise UserError(
-                "lr_schedule needs an end to run to: give --trainer.max_epochs or --trainer.max_steps"
+                "lr_schedule needs an end: give --trainer.max_epochs or --trainer.max_steps"
             )
         scheduler.go_to(self.global_step, [options["lr"] for options in self.configured])
 

@@ -35,7 +35,7 @@ def pretrained_skipped() -> bool:
 
 
 def is_name(weights: str) -> bool:
-    """Whether ``weights`` names published weights, such as IMAGENET1K_V1, and is no path of a file."""
+    """Whether ``weights`` names published weights, such as IMAGENET1K_V1, and no file."""
     return (
         re.fullmatch(r"(\w+_Weights\.)?[A-Z][A-Z0-9_]*", weights) is not None
         and not Path(weights).exists()
@@ -46,7 +46,7 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
     """The state dict that ``weights`` stands for.
 
     Args:
-        weights: Name in torchvision's enum of weights for `torchvision_name`, or path of a state dict or
+        weights: Name in torchvision's weights for `torchvision_name`, or path of a state dict or
             checkpoint.
         torchvision_name: torchvision's name of the network; None if it has none like it.
         model: What to call the network in errors.
@@ -59,8 +59,8 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
         return read_tensors(Path(weights))
     if torchvision_name is None:
         raise UserError(
-            f"torchvision publishes no weights for {model}, so there is no --model.weights {weights}: give the path of "
-            "a state dict"
+            f"torchvision publishes no weights for {model}, so there is no {weights}: "
+            "give --model.weights the path of a state dict"
         )
     from torchvision.models import get_model_weights
 
@@ -92,15 +92,15 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
             ) from None
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"could not download the weights {name} from {known[name].url} ({reason}): give --model.weights the path "
-            "of the file"
+            f"could not download the weights {name} from {known[name].url} ({reason}): give "
+            "--model.weights the path of the file"
         ) from None
 
 
 def load_weights(
     model: nn.Module, state: Mapping[str, Tensor], heads: tuple[str, ...], source: str
 ) -> None:
-    """Copy ``state`` into ``model``; heads for another number of classes stay as they are, which is said.
+    """Copy ``state`` into ``model``; a head for other classes stays as it is, with a message.
 
     The kernels of a first convolution with other input channels are averaged over them, and scaled
     so that an image with the same values in each channel gives the same response.
@@ -158,8 +158,8 @@ def load_weights(
 def incompatible(model: nn.Module, source: str, name: str, old: object, need: object) -> UserError:
     """The error that names the first tensor of another architecture."""
     return UserError(
-        f"the weights {source} are of another architecture: {name} is {old} in them and {need} in this "
-        f"{type(model).__name__}"
+        f"the weights {source} are of another architecture: {name} is {old} there and {need} in "
+        f"this {type(model).__name__}"
     )
 
 
@@ -172,5 +172,5 @@ def differ_in_channels(old: Tensor, need: Tensor) -> bool:
 
 
 def adapt_channels(kernels: Tensor, channels: int) -> Tensor:
-    """Kernels (C_out, C_in, h, w) for images with other ``channels``: their mean over C_in, with the same sum."""
+    """Kernels (C_out, C_in, h, w) for other ``channels``: their mean over C_in, the same sum."""
     return kernels.mean(1, keepdim=True).repeat(1, channels, 1, 1) * (kernels.shape[1] / channels)

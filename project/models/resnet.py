@@ -43,7 +43,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around which the input is added (He et al., 2016, figure 5, right).
+    """1x1, 3x3 and 1x1 convolutions with a shortcut (He et al., 2016, figure 5, right).
 
     The stride is in the 3x3 convolution as in torchvision ("ResNet 1.5"); the paper has it in the
     first 1x1.
@@ -81,7 +81,7 @@ class Bottleneck(nn.Module):
 
 
 def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The identity, or a projection where the shape changes (He et al., 2016, section 3.3, option B)."""
+    """The identity, or a projection where the shape changes (He et al., 2016, 3.3, option B)."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     projection = nn.Conv2d(in_channels, out_channels, kernel_size=1, stride=stride, bias=False)
@@ -99,7 +99,7 @@ BLOCKS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, ...]]] =
 
 
 class ResNet(Architecture):
-    """Deep residual network (He, Zhang, Ren & Sun, 2016) as torchvision has it, for images of any size.
+    """Deep residual network (He et al., 2016) as torchvision has it, for images of any size.
 
     Convolutions start from He's normal distribution (He et al., 2015, fan out).
 

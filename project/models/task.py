@@ -132,7 +132,7 @@ class Task(Optimized):
         self.log_evaluation("test")
 
     def log_evaluation(self, split: str) -> None:
-        """Log the metrics of the whole split; in `fit` to the loggers too, as part of the history."""
+        """Log the metrics of the whole split, in `fit` as part of the history."""
         values = {f"{split}/{name}": m.compute() for name, m in self.eval_metrics.items()}
         for metric in self.eval_metrics.values():
             metric.reset()

@@ -16,7 +16,7 @@ CHANNELS = (64, 128, 256, 512, 512)
 
 
 class VGG(Architecture):
-    """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E of table 1, as torchvision has it.
+    """VGG (Simonyan & Zisserman, 2014), configurations A, B, D and E, as torchvision has it.
 
     As there, convolutions start from He's normal distribution (He et al., 2015, fan out), and fully
     connected layers from a standard deviation of 0.01. That is right for 4096 inputs; those of the

@@ -12,12 +12,12 @@ from project.errors import UserError
 
 
 def decayed(parameter: nn.Parameter) -> bool:
-    """Whether L1 and weight decay apply: to weight matrices and kernels, not to biases and norms (1-D)."""
+    """Whether L1 and weight decay apply: to matrices and kernels, not to biases and norms."""
     return parameter.ndim >= 2
 
 
 def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
-    """Two parameter groups: those that the optimiser's ``weight_decay`` applies to, and those it skips."""
+    """Two parameter groups: with the optimiser's ``weight_decay``, and without."""
     trainable = [p for p in parameters if p.requires_grad]
     return [
         {"params": [p for p in trainable if decayed(p)]},
@@ -95,7 +95,7 @@ def is_ours(frame: FrameType) -> bool:
 
 
 def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
-    """Update all parameters of SGD and Adam(W) in one kernel, a fifth of a small model's step, unless told otherwise.
+    """Use the fused kernel of SGD and Adam(W), a fifth of a small model's step, unless told not to.
 
     PyTorch has the kernels and does not choose them by itself; ``fused: false`` or ``foreach:
     true`` chooses otherwise.

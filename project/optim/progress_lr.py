@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 
 class ProgressLR(LRScheduler):
-    """Multiplies each group's configured learning rate by a factor that depends on the optimiser step alone.
+    """Multiplies each group's configured rate by a factor that depends only on the step.
 
     Groups that were added later, such as BackboneFinetuning's, keep the rate of who added them.
 
@@ -31,7 +31,7 @@ class ProgressLR(LRScheduler):
         self.go_to(self.last_epoch + 1, self.base_lrs)
 
     def go_to(self, step: int, rates: list[Any]) -> None:
-        """Set the rates of a step, given the configured rates, of which a checkpoint may have others."""
+        """Set the rates of a step from the configured ones; a checkpoint may have others."""
         self.base_lrs, self.last_epoch = rates, step
         self._last_lr = self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):

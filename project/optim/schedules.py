@@ -11,10 +11,10 @@ from project.errors import UserError
 
 
 class Schedule:
-    """A learning-rate factor as a pure function of progress; subclass it and implement ``__call__``."""
+    """A learning-rate factor as a pure function of progress; subclasses implement ``__call__``."""
 
     def __call__(self, progress: float) -> float:
-        """Factor of the learning rate at ``progress`` in [0, 1] of the optimiser steps of the run."""
+        """Factor of the learning rate at ``progress`` in [0, 1] of the run's optimiser steps."""
         raise NotImplementedError
 
 
@@ -60,7 +60,7 @@ class Polynomial(Schedule):
 
 
 class WarmupCosine(Schedule):
-    """Linear warm-up from 0 (Goyal et al., 2017), then half a cosine to ``final`` (Loshchilov & Hutter, 2017).
+    """Linear warm-up from 0 (Goyal et al., 2017), then half a cosine (Loshchilov & Hutter, 2017).
 
     Args:
         warmup: Fraction of the run spent warming up.
@@ -92,7 +92,7 @@ class Step(Schedule):
 
 
 class OneCycle(Schedule):
-    """Up along half a cosine, down along another (Smith & Topin, 2018); momentum stays as configured.
+    """Up along half a cosine, down along another (Smith & Topin, 2018); momentum stays constant.
 
     Args:
         warmup: Fraction of the run at which the factor peaks at 1.
@@ -127,6 +127,6 @@ def fraction(value: float, name: str) -> float:
     """
     if not 0 <= value < 1:
         raise UserError(
-            f"lr_schedule.{name} is {value}, but it is a fraction of the run: give a number in [0, 1)"
+            f"lr_schedule.{name} is {value}: it is a fraction of the run, so give one in [0, 1)"
         )
     return value

@@ -56,7 +56,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 def loaded_step(trainer: Any) -> int:
-    """The optimiser step of the checkpoint that a Trainer has loaded; its own step if there is none."""
+    """The optimiser step of the checkpoint that a Trainer has loaded, or else its own step."""
     return int(getattr(trainer.strategy.checkpoint_io, "loaded_step", trainer.global_step))
 
 

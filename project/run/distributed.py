@@ -53,7 +53,10 @@ def refuse_forked_processes(trainer: L.Trainer) -> None:
 
 
 # What gloo and NCCL say when another process is gone or silent.
-LOST = r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out|NCCL|gloo|Socket|recvValue|sendBytes"
+LOST = (
+    r"Connection (closed|reset|refused)|Broken pipe|[Tt]imed? ?out"
+    r"|NCCL|gloo|Socket|recvValue|sendBytes"
+)
 
 
 class RankFailure(Exception):

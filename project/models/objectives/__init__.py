@@ -1,4 +1,4 @@
-"""What is asked of a network's outputs. Importing a class here registers it for the command line."""
+"""What a network's outputs are trained for. Importing a class here registers it for the CLI."""
 
 from project.models.objectives.classification import Classification
 from project.models.objectives.multi_label import MultiLabel
