@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -72,6 +73,13 @@ def check_ranks(error: RuntimeError, trainer: Any) -> None:
     if trainer.world_size == 1 or not re.search(LOST, str(error)):
         return
     children = getattr(trainer.strategy.launcher, "procs", [])
+    silent = re.search(r"[Tt]imed? ?out", str(error))
+    # A process that is killed closes its connections shortly before its parent can see it end.
+    deadline = time.monotonic() + (0 if silent else 5)
+    while (
+        children and all(child.poll() is None for child in children) and time.monotonic() < deadline
+    ):
+        time.sleep(0.02)
     ended = [
         f"rank {rank} {how(code)}"
         for rank, child in enumerate(children, 1)
@@ -80,7 +88,6 @@ def check_ranks(error: RuntimeError, trainer: Any) -> None:
     for child in children:
         child.kill()  # one that hangs would stay
         child.wait()
-    silent = re.search(r"[Tt]imed? ?out", str(error))
     reason = f"no answer in {trainer.strategy._timeout}" if silent else "its connection closed"
     what = ", ".join(ended) or f"rank {trainer.global_rank} lost another process ({reason})"
     raise RankFailure(f"{what}: what was saved before is whole") from None
