@@ -4,7 +4,7 @@ import locale
 import os
 import sys
 
-import project
+from project.commands import usage
 
 
 def speak_utf8() -> None:
@@ -25,7 +25,7 @@ def speak_utf8() -> None:
 if __name__ == "__main__":
     speak_utf8()
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
-        print(project.__doc__)  # at once: it need not wait for the imports below
+        print(usage())  # at once: it need not wait for the imports below
     else:
         from project.cli.main import main
 

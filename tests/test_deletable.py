@@ -17,7 +17,7 @@ import project.data
 import project.models
 
 ROOT = Path(project.__file__).parent.parent
-DEFAULT_COMMANDS = {"__init__", "fit", "validate", "test", "evaluate", "predict"}
+DEFAULT_COMMANDS = {"__init__", "fit", "validate", "test", "predict"}
 
 
 @dataclass(frozen=True)

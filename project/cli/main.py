@@ -13,7 +13,6 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
-import project
 from project import callbacks
 from project.cli.arguments import Arguments, read_arguments
 from project.cli.choices import check_rules, resolve
@@ -26,7 +25,7 @@ from project.cli.keys import (
     refuse_unreadable,
 )
 from project.cli.startup import quieten
-from project.commands import FOLDER_COMMANDS, import_command
+from project.commands import FOLDER_COMMANDS, import_command, usage
 from project.data.workers import end_workers
 from project.loggers.wandb import WandB
 from project.models.pretrained import skip_pretrained
@@ -188,7 +187,7 @@ def main(args: list[str] | None = None) -> CLI | None:
     words = sys.argv[1:] if args is None else args
     quieten()
     if not words or words[0] in ("-h", "--help"):
-        print(project.__doc__)
+        print(usage())
         return None
     try:
         if words[0] not in FOLDER_COMMANDS:

@@ -8,22 +8,41 @@ from importlib import import_module
 from types import ModuleType
 
 CONFIG_COMMANDS = {
-    "fit": "train",
+    "fit": "train; without a config, on handwritten digits that need no download",
     "validate": "evaluate on the validation set",
     "test": "evaluate on the test set",
-    "predict": "classify images of your own",
-    "describe": "show the layers of a network",
-    "check": "find out what is wrong with data and model",
-    "prepare": "make a cache of resized images",
-    "export": "write the network to one file",
+    "predict": "classify images of your own: --run RUN --images FILE_OR_FOLDER ...",
+    "describe": "show the layers of a network, their output shapes, parameters and MACs",
+    "check": "find out in seconds what is wrong with data and model",
+    "prepare": "make a cache of ImageNet's images in the size of --data.cache",
+    "export": "write the network to one file, ONNX or torch.export",
 }
 FOLDER_COMMANDS = {
-    "compare": "say what differs between runs",
-    "report": "write one HTML file with all there is to see",
-    "results": "write the results of experiments",
-    "sweep": "search hyperparameters with Optuna",
+    "compare": "say what differs between runs, and whether by more than chance: RUN ...",
+    "report": "write one HTML file with all there is to see: RUN ...",
+    "results": "write configs/results/*.json and the README's table of them: RUN ...",
+    "sweep": "search hyperparameters with Optuna, in many processes: FILE --trials N",
 }
 COMMANDS = CONFIG_COMMANDS | FOLDER_COMMANDS
+HELP = """A PyTorch Lightning research template for image classification.
+
+python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
+
+{commands}
+
+RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run. With --run RUN,
+test, validate, predict and export use its best checkpoint, and fit goes on from its last one.
+fit --find lr and fit --find batch_size look for a value, and train nothing.
+--config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
+python -m project COMMAND --help lists the keys of a command; --print_config prints the merged
+config.
+"""
+
+
+def usage() -> str:
+    """What ``python -m project --help`` prints."""
+    lines = [f"  {name:<10} {summary}" for name, summary in COMMANDS.items()]
+    return HELP.format(commands="\n".join(lines))
 
 
 def import_command(name: str) -> ModuleType:
