@@ -7,9 +7,9 @@ import os
 import pickle
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,6 +27,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
 # A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
 DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+
+
+def slow_but(quick: Collection[str], names: Iterable[str]) -> list[Any]:
+    """Parameters of a test, of which only the quick ones run by default."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 class Python2Pickler(pickle._Pickler):

@@ -137,6 +137,7 @@ def state(cli: CLI) -> dict[str, torch.Tensor]:
     return dict(torch.load(cli.run.checkpoint("last"), weights_only=True)["state_dict"])
 
 
+@pytest.mark.slow
 def test_recipe_trains_and_goes_on_exactly(fit: Callable[..., CLI], cifar_root: object) -> None:
     """From within the first epoch of five steps, whose first batch whitens."""
     stop = "--trainer.callbacks+=tests.test_resume.Stop"

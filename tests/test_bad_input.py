@@ -362,6 +362,7 @@ def test_image_that_cannot_be_decoded(content: bytes, run_copy: Run, fails: Fail
     assert "needs --images" in fails("predict", "--run", str(run_copy.folder), *QUIET)
 
 
+@pytest.mark.slow
 def test_batch_that_does_not_divide_by_the_devices() -> None:
     """In a process of its own: Lightning starts another for the second device."""
     done = shell("fit", "--trainer.devices=2", "--data.batch_size=63", "--trainer.accelerator=cpu")
@@ -411,12 +412,17 @@ class InStep(L.Callback):
     ("args", "kind"),
     [
         (["--model=bugs.InForward", "--data=Digits"], "ValueError"),
-        (["--model=bugs.InConstructor", "--data=Digits"], "ValueError"),
-        (["--model=bugs.InOptimizer", "--data=Digits"], "FileNotFoundError"),
-        (["--model=MLP", "--data=bugs.InDataset"], "KeyError"),
-        (["--data.augment=[{class_path: bugs.InTransform}]"], "ValueError"),
-        (["--trainer.callbacks+=bugs.InCallback"], "ValueError"),
-        (["--trainer.callbacks+=bugs.InStep"], "OSError"),
+        *(
+            pytest.param(*values, marks=pytest.mark.slow)
+            for values in [
+                (["--model=bugs.InConstructor", "--data=Digits"], "ValueError"),
+                (["--model=bugs.InOptimizer", "--data=Digits"], "FileNotFoundError"),
+                (["--model=MLP", "--data=bugs.InDataset"], "KeyError"),
+                (["--data.augment=[{class_path: bugs.InTransform}]"], "ValueError"),
+                (["--trainer.callbacks+=bugs.InCallback"], "ValueError"),
+                (["--trainer.callbacks+=bugs.InStep"], "OSError"),
+            ]
+        ),
     ],
 )
 def test_bug_of_the_users_keeps_its_traceback(args: list[str], kind: str) -> None:
@@ -430,6 +436,7 @@ def test_bug_of_the_users_keeps_its_traceback(args: list[str], kind: str) -> Non
     assert any(part in bug for part in ('int("abc")', "nowhere", '{}["abc"]', "my own bug"))
 
 
+@pytest.mark.slow
 def test_bug_in_a_class_of_the_script_that_is_run_keeps_its_traceback() -> None:
     script = "class Net(InConstructor):\n    pass\nfrom project.cli import main\n"
     Path("script.py").write_text(
@@ -486,6 +493,7 @@ def shell(*args: str, **options: object) -> subprocess.CompletedProcess:
     )  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_disk_full_while_saving() -> None:
     """A limit on the size of files stands in for a full disk: the write of the checkpoint fails in its middle."""
 
@@ -502,6 +510,7 @@ def test_disk_full_while_saving() -> None:
     assert not list(Path().rglob("*.part"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_go_on() -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     env |= {"WANDB_MODE": "offline"}

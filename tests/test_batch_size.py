@@ -27,6 +27,7 @@ class Crashes(L.Callback):
             raise Crash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "steps"),
     [  # 1,294 training samples: 20 batches of 64, of which 13 come before the stop

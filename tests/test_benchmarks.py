@@ -66,6 +66,7 @@ def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mnist_lenet"])
 def test_turns_and_rate(name: str, tmp_path: Path) -> None:
     recipe = Recipe.of(CONFIGS[0].with_stem(name), Namespace(**SMALL))
@@ -124,6 +125,7 @@ def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
     assert found == {"a": {"failed": "KeyError"}, "b": {"value": 2}, "c": {"value": 3}}
 
 
+@pytest.mark.slow
 def test_stopwatch_counts_the_models_work_once(tmp_path: Path) -> None:
     watch = Stopwatch()
     fit(["fit", "--trainer.max_epochs=3", f"--runs_dir={tmp_path}", *QUIET], watch)
@@ -140,6 +142,7 @@ def test_figures_say_where_they_come_from(path: Path) -> None:
     assert not any(f"{folder}/" in path.read_text() for folder in ("/tmp", "/home"))
 
 
+@pytest.mark.slow
 def test_each_patch_is_off_in_turn(tmp_path: Path) -> None:
     words = ["fit", "--trainer.max_epochs=100", f"--runs_dir={tmp_path}", *QUIET]
     result = measure_patches(words, steps=2, rounds=2)

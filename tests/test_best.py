@@ -35,17 +35,26 @@ def step_of(path: Path) -> int:
 @pytest.mark.parametrize(
     ("options", "folder", "count"),
     [
-        ([], None, 0),
         (["save_top_k=2"], None, 2),
-        (["save_top_k=-1"], None, 6),
-        (
-            ["save_top_k=3", "filename={epoch}-{val/loss:.3f}", "auto_insert_metric_name=false"],
-            None,
-            3,
+        *(
+            pytest.param(*values, marks=pytest.mark.slow)
+            for values in [
+                ([], None, 0),
+                (["save_top_k=-1"], None, 6),
+                (
+                    [
+                        "save_top_k=3",
+                        "filename={epoch}-{val/loss:.3f}",
+                        "auto_insert_metric_name=false",
+                    ],
+                    None,
+                    3,
+                ),
+                (["filename=kept"], None, 1),
+                (["dirpath=elsewhere"], "elsewhere", 1),
+                (["save_top_k=2", "dirpath=elsewhere", "filename=same"], "elsewhere", 2),
+            ]
         ),
-        (["filename=kept"], None, 1),
-        (["dirpath=elsewhere"], "elsewhere", 1),
-        (["save_top_k=2", "dirpath=elsewhere", "filename=same"], "elsewhere", 2),
     ],
 )
 def test_best_of_those_that_are_kept(
@@ -76,6 +85,7 @@ def test_best_stays_the_best_when_a_run_with_several_goes_on(fit: Callable[..., 
     assert len(list(run.checkpoints.glob("epoch=*.ckpt"))) == 2
 
 
+@pytest.mark.slow
 def test_a_further_checkpoint_callback(fit: Callable[..., CLI]) -> None:
     monitor = ["monitor=train/loss", "save_top_k=2", "filename=train-{step}"]
     fit(
@@ -88,6 +98,7 @@ def test_a_further_checkpoint_callback(fit: Callable[..., CLI]) -> None:
     assert len(list(run.checkpoints.glob("train-step=*.ckpt"))) == 2
 
 
+@pytest.mark.slow
 def test_state_of_earlier_versions_is_known(run_copy: Run) -> None:
     """Their callback was Lightning's own; its worse checkpoints must not replace the best."""
     path = run_copy.checkpoint("last")

@@ -103,6 +103,7 @@ def test_what_cannot_learn_is_found(checked: Checked, monkeypatch: pytest.Monkey
     assert verdicts["one batch overfits"] == "wrong"
 
 
+@pytest.mark.slow
 def test_files_that_cannot_be_read_are_listed(
     checked: Checked, folders: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_load_from_checkpoint_needs_no_config(finished: Run) -> None:
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
+@pytest.mark.slow
 def test_test_from_another_folder(
     run_copy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +166,7 @@ def test_predictions_of_each_sample_equal_a_plain_loop(run_copy: Run) -> None:
         ]  # the digits' names
 
 
+@pytest.mark.slow
 def test_validate_takes_the_checkpoint_asked_for(run_copy: Run) -> None:
     best = main(["validate", "--run", str(run_copy.folder), *QUIET])
     last = main(["validate", "--run", str(run_copy.folder), "--checkpoint", "last", *QUIET])
@@ -263,6 +265,7 @@ def test_another_optimizer_on_a_run_starts_afresh(
     assert "SGD starts afresh" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Path) -> None:
     """jsonargparse would keep the learning rate of the config's optimiser, and the default's weight decay."""
     optimizer = fit(
@@ -330,6 +333,7 @@ def test_none_is_null(word: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_seed_and_split(fit: Fit) -> None:
     first, again, other = (
         fit("--trainer.max_epochs=1", f"--seed_everything={seed}", f"--experiment={name}")
@@ -341,6 +345,7 @@ def test_seed_and_split(fit: Fit) -> None:
     assert torch.equal(first.datamodule.val_indices, other.datamodule.val_indices)
 
 
+@pytest.mark.slow
 def test_utf8_in_every_locale(tmp_path: Path) -> None:
     """Configs, runs and output are UTF-8 with a locale of ASCII, in Python's UTF-8 mode or not."""
     root = Path(project.__file__).parent.parent
@@ -388,6 +393,7 @@ def test_command_help_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None
     assert "--optimizer" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_moved_run_keeps_its_best(run_copy: Run) -> None:
     """A worse epoch after the folder was moved must not replace the best checkpoint."""
     before = run_copy.checkpoint("best").read_bytes()
@@ -410,6 +416,7 @@ def test_moved_run_keeps_its_best(run_copy: Run) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_names_are_no_markup(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     fit("--trainer.max_epochs=1", "--experiment=a[/b] [red]")
     assert "a[/b] [red]/" in capsys.readouterr().out
@@ -421,6 +428,7 @@ def test_fast_dev_run(fit: Fit) -> None:
     fit("--trainer.fast_dev_run=true")
 
 
+@pytest.mark.slow
 def test_compiled_keys_stay_clean(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda function: lambda *args: function(*args))
     cli = fit("--model.compile=true", "--trainer.max_epochs=1", "--adapt_to_machine=false")

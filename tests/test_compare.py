@@ -103,6 +103,7 @@ def test_runs_that_no_test_is_right_for(
     assert "p = " not in output
 
 
+@pytest.mark.slow
 def test_folds_are_one_group(
     fit: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_folds_are_one_group(
     assert (tmp_path / "runs" / "digits" / "compare.png").exists()
 
 
+@pytest.mark.slow
 def test_an_experiment_may_be_called_trials(
     fit: Callable, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from project.cli.main import CLI
+from tests.conftest import slow_but
 
 PARTS = {
     "SGD": ["--optimizer=SGD", "--optimizer.lr=0.1"],
@@ -36,7 +37,9 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    "name", slow_but(["momentum", "RMSprop", "tanh", "mse", "one layer of neurons"], PARTS)
+)
 def test_trains(name: str, fit: Callable[..., CLI]) -> None:
     cli = fit("--trainer.max_epochs=10", "--data.augment=null", *PARTS[name])
     assert cli.result["val/acc"] >= 0.9

@@ -16,6 +16,7 @@ from tests.kill_and_resume import equal
 Fails = Callable[..., str]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("minutes", "fraction", "epochs", "expected"),
     [

@@ -171,6 +171,7 @@ main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_
 """
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
     """Files of CIFAR-10's size need at most 1.6 times their bytes, besides the imports."""
     folder = tmp_path / "cifar-10-batches-py"
@@ -205,6 +206,7 @@ def test_folds_are_disjoint_stratified_and_whole() -> None:
     assert not torch.equal(folds[0][1], stratified_fold(y, 0, 5, seed=1)[1])
 
 
+@pytest.mark.slow
 def test_fold_is_what_fit_validates_on(fit: Callable[..., CLI]) -> None:
     seen = []
     for fold in (0, 4):

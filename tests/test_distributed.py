@@ -74,6 +74,7 @@ def column(run: Run, name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) if row[name]]
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does() -> None:
     process = fit(*ARGS, "--experiment=two", "--trainer.devices=2")
     main(["fit", *ARGS, "--experiment=one"])
@@ -94,6 +95,7 @@ def test_two_processes_do_what_one_does() -> None:
     assert shared == alone
 
 
+@pytest.mark.slow
 def test_signal_to_two_processes() -> None:
     """With what depends on the process; it goes on to what an uninterrupted run ends in."""
     args = [*ARGS[:3], "--trainer.max_epochs=20"]
@@ -111,6 +113,7 @@ def test_signal_to_two_processes() -> None:
     assert differences(find_run(Path("runs/whole")), find_run(Path("runs/stopped"))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "said"),
     [
@@ -135,6 +138,7 @@ def test_lost_process_ends_the_run(signum: signal.Signals, said: str) -> None:
         os.kill(int(child), 0)
 
 
+@pytest.mark.slow
 def test_torchrun() -> None:
     """Two machines of one process each: they agree on the run's folder, and a signal to one stops both."""
     with socket.create_server(("127.0.0.1", 0)) as server:

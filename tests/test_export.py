@@ -16,12 +16,13 @@ from project.cli.main import main
 from project.data import CIFAR10, MNIST, Digits
 from project.models import MLP, LeNet, ResNet
 from project.run.folder import Run
+from tests.conftest import slow_but
 from tests.exports import FORMATS, check_computes, metadata, trained, truth
 
 Fails = Callable[..., str]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", slow_but(["onnx"], FORMATS))
 def test_lenet(
     name: str, mnist_root: Path, tmp_path: Path, fails: Fails, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_lenet(
     check_computes(output, x, expected, [100])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_resnet18(name: str, cifar_root: Path, photographs: np.ndarray, tmp_path: Path) -> None:
     run = trained(

@@ -52,6 +52,7 @@ def test_finders_find_and_change_nothing_later(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.slow
 def test_finder_follows_groups_and_accumulation(fit: Callable[..., CLI]) -> None:
     args = [
         "--optimizer=SGD",

@@ -60,6 +60,7 @@ def fit_folder(fit: Callable, root: Path, *args: str) -> object:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_fits_tests_and_predicts(fit: Callable, copied: Path) -> None:
     cli = fit_folder(fit, copied, "--data.num_workers=1")
     assert (cli.datamodule.num_classes, cli.datamodule.input_shape) == (3, (3, 32, 32))
@@ -275,6 +276,7 @@ def test_bad_folders(fails: Fails, copied: Path, tmp_path: Path) -> None:
     assert "nothing to prepare" in fails("prepare")
 
 
+@pytest.mark.slow
 def test_progressive_size(fit: Callable, folders: Path) -> None:
     sizes = []
     data = ImageNet(root=str(folders), image_size=128, start_size=64)
@@ -518,6 +520,7 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     assert decode(ImageNet(root=str(copied), cache=24).load(train=True).files.read(0)).max() < 3
 
 
+@pytest.mark.slow
 def test_killed_prepare_leaves_nothing_half_written(
     copied: Path, tmp_path: Path, photo: np.ndarray
 ) -> None:

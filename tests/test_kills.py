@@ -15,6 +15,7 @@ from tests.kill_and_resume import differences
 from tests.test_resume import ARGS, ROOT, Stop
 
 
+@pytest.mark.slow
 def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal waits for the last part of a batch; the parts make the same step as the whole."""
     same = [
@@ -46,6 +47,7 @@ def test_accumulated_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [float(v) for v in left] == pytest.approx([float(v) for v in right], rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_real_kills(tmp_path: Path) -> None:
     """SIGKILL to real processes; ``python -m tests.kill_and_resume`` kills more of them."""

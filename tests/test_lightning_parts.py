@@ -10,7 +10,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 
 from project.cli.main import CLI, main
 from project.run.folder import find_run
-from tests.conftest import QUIET
+from tests.conftest import QUIET, slow_but
 
 WORKS = ""
 # For each callback its arguments, and what the one line says that refuses it.
@@ -32,19 +32,23 @@ CALLBACKS: dict[str, tuple[list[str], str]] = {
     "LearningRateFinder": ([], "use fit --find lr"),
     "LearningRateMonitor": ([], WORKS),
     "ModelCheckpoint": ([], WORKS),
-    "ModelPruning": (["pruning_fn=l1_unstructured"], "by which no checkpoint can be loaded"),
+    "ModelPruning": (["pruning_fn=l1_unstructured"], "so that no checkpoint loads"),
     "ModelSummary": ([], WORKS),
-    "OnExceptionCheckpoint": (["dirpath=elsewhere"], "would let later runs begin from its file"),
+    "OnExceptionCheckpoint": (
+        ["dirpath=elsewhere"],
+        "saves a file that later runs would begin from",
+    ),
     "ProgressBar": ([], "Multiple subclasses with name ProgressBar"),
     "RichModelSummary": ([], WORKS),
     "RichProgressBar": ([], WORKS),
-    "SpikeDetection": ([], "cannot go on from its own checkpoints"),
+    "SpikeDetection": ([], "cannot load its own checkpoints"),
     "StochasticWeightAveraging": (["swa_lrs=0.01"], WORKS),
     "ThroughputMonitor": (["batch_size_fn=builtins.len"], WORKS),
     "Timer": (["duration=00:00:05:00"], WORKS),
     "TQDMProgressBar": ([], WORKS),
     "WeightAveraging": ([], WORKS),
 }
+REFUSED = [name for name, (_, said) in CALLBACKS.items() if said]
 BARS = ("RichProgressBar", "TQDMProgressBar")
 REGISTERED = {
     "ddp": WORKS,
@@ -82,7 +86,7 @@ def test_every_callback_of_lightning_is_decided() -> None:
 @pytest.mark.filterwarnings(
     "ignore:When using the `ThroughputMonitor`, you need to define"
 )  # it counts batches alone
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("name", slow_but(["EarlyStopping", *REFUSED], CALLBACKS))
 def test_callback(name: str, fails: Callable[..., str]) -> None:
     arguments, said = CALLBACKS[name]
     args = [
@@ -122,7 +126,7 @@ def test_every_strategy_of_lightning_is_decided() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The 'single_tpu' strategy is deprecated")
-@pytest.mark.parametrize("name", REGISTERED)
+@pytest.mark.parametrize("name", slow_but(["ddp_spawn", "single_device"], REGISTERED))
 def test_strategy(name: str, fails: Callable[..., str]) -> None:
     args = [
         *ONE_EPOCH,
@@ -146,7 +150,7 @@ def test_every_profiler_of_lightning_is_decided() -> None:
 @pytest.mark.filterwarnings(
     "ignore:The PyTorch Profiler default schedule", "ignore:Warning. Profiler clears events"
 )
-@pytest.mark.parametrize("name", PROFILERS)
+@pytest.mark.parametrize("name", slow_but(["simple", "xla"], PROFILERS))
 def test_profiler(name: str, fails: Callable[..., str]) -> None:
     args = [*ONE_EPOCH, *QUIET, f"--trainer.profiler={name}", "--trainer.limit_val_batches=2"]
     if PROFILERS[name]:
@@ -155,6 +159,7 @@ def test_profiler(name: str, fails: Callable[..., str]) -> None:
         assert main(args) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [2, -1])
 def test_sanity_validation(steps: int, fit: Callable[..., CLI]) -> None:
     plain, checked = (
@@ -168,6 +173,7 @@ def test_barebones_is_refused(fails: Callable[..., str]) -> None:
     assert "--trainer.barebones true" in fails(*ONE_EPOCH, "--trainer.barebones=true")
 
 
+@pytest.mark.slow
 def test_bars_of_lightning_replace_ours(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +181,7 @@ def test_bars_of_lightning_replace_ours(
     assert "Epoch 0: 100%" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_config_that_cannot_be_read_back_is_not_written(
     fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def values(table: list[dict[str, str]], name: str) -> list[tuple[str, float]]:
     return [(row["step"], float(row[name])) for row in table if row.get(name)]
 
 
+@pytest.mark.slow
 def test_a_logger_is_added_and_stays_with_the_run(
     fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_logger_is_added_and_stays_with_the_run(
     assert not list(Path().iterdir())
 
 
+@pytest.mark.slow
 def test_loggers_of_the_users_own_in_a_config(fit: Callable[..., CLI], tmp_path: Path) -> None:
     picture = {
         "class_path": "tests.plain_loggers.PictureLogger",
@@ -82,6 +84,7 @@ def test_loggers_of_the_users_own_in_a_config(fit: Callable[..., CLI], tmp_path:
     ]
 
 
+@pytest.mark.slow
 def test_a_wandb_logger_takes_the_place_of_ours(fit: Callable[..., CLI]) -> None:
     """A process has one W&B run, which the second logger would join."""
     options = ["--trainer.logger=WandbLogger", "--trainer.logger.project=mine"]

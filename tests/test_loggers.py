@@ -8,7 +8,7 @@ import lightning.pytorch.loggers
 import pytest
 
 from project.cli.main import CLI, main
-from tests.conftest import QUIET
+from tests.conftest import QUIET, slow_but
 from tests.plain_loggers import no_loggers_of_others  # noqa: F401, a fixture
 from tests.test_logged import SHORT
 
@@ -25,7 +25,11 @@ VERDICTS = {
 PACKAGES = {"MLFlowLogger": "mlflow", "CometLogger": "comet_ml"}
 
 
-@pytest.mark.parametrize("name", sorted(set(lightning.pytorch.loggers.__all__) - {"Logger"}))
+LOGGERS = sorted(set(lightning.pytorch.loggers.__all__) - {"Logger"})
+QUICK = [name for name in LOGGERS if name not in ("TensorBoardLogger", "WandbLogger")]
+
+
+@pytest.mark.parametrize("name", slow_but(QUICK, LOGGERS))
 def test_each_logger_of_lightning_works_or_ends_in_one_line(
     name: str, fit: Callable[..., CLI], fails: Callable[..., str]
 ) -> None:
@@ -43,6 +47,7 @@ def test_each_logger_of_lightning_works_or_ends_in_one_line(
     assert not list(Path("runs").glob("*/*"))
 
 
+@pytest.mark.slow
 def test_false_turns_all_loggers_off(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

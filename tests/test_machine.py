@@ -82,6 +82,7 @@ def test_emulated_bfloat16_becomes_float32(
     assert "adapt" not in cli.run.id
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("emulating")
 def test_every_command_on_a_run_adapts(
     fit: Fit, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -230,6 +231,7 @@ def test_without_the_headers_of_python_nothing_is_compiled(
     assert "Python.h" in machine.why_not_compiled()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("emulating")
 def test_check_times_both_precisions(capsys: pytest.CaptureFixture[str]) -> None:
     for flags, used in (([], "float32"), ([KEEP], "bfloat16")):

@@ -19,7 +19,7 @@ from project.cli.machine import why_not_compiled
 from project.cli.main import CLI
 from project.models import MLP, VGG, AlexNet, Architecture, GoogLeNet, ResNet
 from project.plots.layers import tiled
-from tests.conftest import DATA
+from tests.conftest import DATA, slow_but
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
 
@@ -50,6 +50,8 @@ PUBLISHED: dict[str, tuple[Callable[..., Architecture], str, dict, int]] = {
     "ResNet152": (lambda **k: ResNet(depth=152, **k), "resnet152", {}, 60_192_808),
 }
 
+QUICK = ("AlexNet", "GoogLeNet", "GoogLeNet-aux", "ResNet18", "ResNet50")
+
 
 def pair(name: str) -> tuple[Architecture, nn.Module]:
     """Our network with the weights of torchvision's, which are random, and torchvision's."""
@@ -74,7 +76,7 @@ def test_published_counts(name: str) -> None:
         assert sum(p.numel() for p in ours(**IMAGENET).parameters()) == count
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", slow_but(QUICK, PUBLISHED))
 def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
     model, reference = pair(name)
     x = torch.randn(2, 3, 224, 224)
@@ -90,7 +92,8 @@ def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PUBLISHED if name not in ("VGG13", "VGG16", "VGG19-bn")]
+    "name",
+    slow_but(QUICK, [name for name in PUBLISHED if name not in ("VGG13", "VGG16", "VGG19-bn")]),
 )
 def test_gradients_are_torchvisions(name: str) -> None:
     """In train mode, with batch statistics and auxiliary heads; dropout off, or they would differ by chance."""
@@ -160,7 +163,12 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["28x28x1", "32x32x3"])
-@pytest.mark.parametrize("name", ["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"])
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        ["AlexNet-bn", "ResNet18"], ["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]
+    ),
+)
 def test_small_stem_overfits_one_batch(
     name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]
 ) -> None:
@@ -254,7 +262,7 @@ def test_zero_init_residual_makes_blocks_the_identity() -> None:
         assert not torch.equal(block(features), features)
 
 
-@pytest.mark.parametrize("name", ["VGG16-bn", "GoogLeNet", "ResNet50"])
+@pytest.mark.parametrize("name", slow_but(["VGG16-bn"], ["VGG16-bn", "GoogLeNet", "ResNet50"]))
 def test_activation_checkpointing_changes_no_number(name: str) -> None:
     x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
     results = []
@@ -312,6 +320,7 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(
     bool(why_not_compiled()), reason="torch.compile needs a C++ compiler and Python's headers"
@@ -358,6 +367,7 @@ def test_filters_are_shown_in_rows() -> None:
     assert (picture[0, ::36] == 1).all()  # the gaps
 
 
+@pytest.mark.slow
 def test_networks_need_no_torchvision() -> None:
     code = """
 import importlib.metadata as metadata

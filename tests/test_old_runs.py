@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 import yaml
 
@@ -27,6 +28,7 @@ def as_before(run: Run) -> None:
     run.config.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
+@pytest.mark.slow
 def test_run_of_the_version_before(fit: Callable[..., CLI]) -> None:
     args = ["--objective.label_smoothing=0.1", "--objective.loss=mse", "--model.flip_tta=true"]
     args += ["--data.augment+=project.data.transforms.augment.Crop"]

@@ -9,12 +9,12 @@ import torch
 from project.cli.arguments import DEFAULT_CONFIG
 from project.cli.main import main
 from project.run.checkpoint_io import read_checkpoint
-from tests.conftest import QUIET
+from tests.conftest import QUIET, slow_but
 
 OVERLAYS = {path.stem: path for path in (DEFAULT_CONFIG.parent / "with").glob("*.yaml")}
 
 
-@pytest.mark.parametrize("name", sorted(OVERLAYS.keys() - {"gpu"}))
+@pytest.mark.parametrize("name", slow_but(["ema", "debug"], sorted(OVERLAYS.keys() - {"gpu"})))
 def test_overlay_trains(name: str, fit: Callable) -> None:
     epochs = [] if name in ("debug", "profiler") else ["--trainer.max_epochs=1"]
     cli = fit("--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS[name]), *epochs)
@@ -68,6 +68,7 @@ def test_averaged_weights_are_those_of_a_loop(fit: Callable, tmp_path: Path) -> 
         assert not torch.equal(saved["state_dict"][name], current[name])
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_tested_and_gone_on_with(fit: Callable) -> None:
     args = [
         "--config",
@@ -88,6 +89,7 @@ def test_averaged_weights_are_tested_and_gone_on_with(fit: Callable) -> None:
     assert validated.result["val/loss"] == pytest.approx(whole.result["val/loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_flip_tta_is_the_mean_of_both_logits(fit: Callable) -> None:
     cli = fit("--model=MLP", "--data=Digits", "--model.flip_tta=true", "--trainer.max_epochs=1")
     x = torch.rand(5, 1, 8, 8)

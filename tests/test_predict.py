@@ -61,7 +61,7 @@ def table(run: Run) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_unreadable_files_are_skipped_named_and_counted(
     num_workers: int, run_copy: Run, photos: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +117,7 @@ def test_export_skips_them_too(
     assert said.err.count("skipped: ") == 3
 
 
+@pytest.mark.slow
 def test_names_that_matplotlib_takes_for_formulas(
     fit: Callable[..., CLI], folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
     assert "was not tested" in fails("results", str(untested.folder), *places)
 
 
+@pytest.mark.slow
 def test_results_are_written_all_or_none(
     studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails
 ) -> None:
@@ -72,6 +73,7 @@ def test_results_are_written_all_or_none(
     assert readme.read_text() == f"{BEGIN}{END}\n"
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_best_checkpoint(
     fit: Callable, tmp_path: Path, fails: Fails
 ) -> None:

@@ -78,9 +78,9 @@ def crash() -> None:
     "when",
     [
         ("on_train_batch_start", 33),
-        ("on_validation_batch_end", 40),
-        ("on_validation_end", 40),
-        ("on_train_epoch_end", 60),
+        pytest.param(("on_validation_batch_end", 40), marks=pytest.mark.slow),
+        pytest.param(("on_validation_end", 40), marks=pytest.mark.slow),
+        pytest.param(("on_train_epoch_end", 60), marks=pytest.mark.slow),
     ],
 )
 def test_crash(when: tuple[str, int], whole: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +92,7 @@ def test_crash(when: tuple[str, int], whole: Run, monkeypatch: pytest.MonkeyPatc
     assert differences(whole, find_run(Path("runs/crashed"))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "crashes"), [("limit_train_batches=15", 1), ("val_check_interval=0.5", 2)]
 )
@@ -114,10 +115,15 @@ def test_crash_in_validation(option: str, crashes: int, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("signum", "when", "long"),  # seconds of a validation that gets a checkpoint of its own
     [
-        (signal.SIGTERM, ("on_train_batch_end", 33), 2.0),
-        (signal.SIGUSR1, ("on_validation_batch_end", 20), 0.0),
         (signal.SIGINT, ("on_validation_batch_end", 40), 2.0),
-        (signal.SIGUSR1, ("on_train_epoch_end", 60), 2.0),
+        *(
+            pytest.param(*values, marks=pytest.mark.slow)
+            for values in [
+                (signal.SIGTERM, ("on_train_batch_end", 33), 2.0),
+                (signal.SIGUSR1, ("on_validation_batch_end", 20), 0.0),
+                (signal.SIGUSR1, ("on_train_epoch_end", 60), 2.0),
+            ]
+        ),
     ],
 )
 def test_signal(

@@ -30,6 +30,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_early_stopping_stays_stopped(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -57,8 +58,8 @@ def test_early_stopping_stays_stopped(
     ("limit", "flag"),
     [
         ("max_steps=30", "max_steps"),
-        ("max_epochs=1", "max_epochs"),
-        ("max_time=00:00:00:01", "max_time"),
+        pytest.param("max_epochs=1", "max_epochs", marks=pytest.mark.slow),
+        pytest.param("max_time=00:00:00:01", "max_time", marks=pytest.mark.slow),
     ],
 )
 def test_the_limit_that_was_hit_is_named(
@@ -76,6 +77,7 @@ def test_a_limit_that_trains_nothing_is_refused(limit: str, fails: Callable[...,
     assert not list(Path("runs").glob("*/*"))
 
 
+@pytest.mark.slow
 def test_a_single_sample_under_batch_norm_is_refused(
     fails: Callable[..., str], fit: Callable[..., CLI]
 ) -> None:
@@ -101,6 +103,7 @@ class Own(MLP):
 """
 
 
+@pytest.mark.slow
 def test_an_optimizer_and_schedule_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("own_optimizer.py").write_text(OWN_OPTIMIZER)
     monkeypatch.syspath_prepend(Path().absolute())
@@ -125,6 +128,7 @@ def test_learning_rate_monitor_logs_the_rate_of_the_step(fit: Callable[..., CLI]
         )
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_in_mid_epoch_goes_on_in_it(fit: Callable[..., CLI]) -> None:
     steady = ["--lr_schedule=Constant", "--trainer.max_epochs=3", "--trainer.log_every_n_steps=10"]
     fit(*steady, "--trainer.max_steps=30", "--experiment=parts")

@@ -33,6 +33,7 @@ class Weights(L.Callback):
         self.kept.clear()
 
 
+@pytest.mark.slow
 def test_last_checkpoint_has_the_mean_of_the_weights() -> None:
     flags = ["--model.batch_norm=false", "--trainer.callbacks+=tests.test_swa.Weights"]
     main(["fit", *ARGS, *flags, "--experiment=mean"])
@@ -44,6 +45,7 @@ def test_last_checkpoint_has_the_mean_of_the_weights() -> None:
     assert "test/acc" in str(main(["test", "--run", str(run.folder), "--checkpoint=last"]).result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [33, 66])
 def test_killed_run_goes_on_to_the_same(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before averaging begins and after it, with the epoch that renews the norms' statistics."""

@@ -59,6 +59,7 @@ def start(file: str) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # seven processes
 def test_two_processes_killed_and_continued(tmp_path: Path, fit: Callable[..., CLI]) -> None:
     parameters = {**SWEEP["parameters"], "trainer.max_epochs": {"value": 12}}

@@ -57,6 +57,7 @@ def test_numbers_that_yaml_takes_for_words(tmp_path: Path) -> None:
     assert (parameter["min"], parameter["max"]) == (1e-4, 0.1)
 
 
+@pytest.mark.slow
 def test_shipped_file_serves_wandb_too() -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 

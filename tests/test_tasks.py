@@ -27,7 +27,12 @@ def test_each_takes_at_most_forty_lines() -> None:
 @pytest.mark.parametrize(
     ("name", "step"),
     # The steps of Lightning count those of both optimisers, and all k of a batch.
-    [("Autoencoder", 33), ("SimCLR", 7), ("GAN", 66), ("Distillation", 66)],
+    [
+        ("Autoencoder", 33),
+        ("GAN", 66),
+        pytest.param("SimCLR", 7, marks=pytest.mark.slow),
+        pytest.param("Distillation", 66, marks=pytest.mark.slow),
+    ],
 )
 def test_fit_kill_resume_test(
     name: str, step: int, finished: Run, monkeypatch: pytest.MonkeyPatch

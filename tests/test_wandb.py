@@ -86,6 +86,7 @@ def test_offline_run_has_config_history_pictures_and_summary(
     assert 0 < summary["best/val/acc"] <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online_is_a_defect")
 def test_long_names_make_short_ids(fit: Callable[..., CLI]) -> None:
     """W&B takes ids of 64 characters, and names of artifacts of 128 that begin with them."""
@@ -98,6 +99,7 @@ def test_long_names_make_short_ids(fit: Callable[..., CLI]) -> None:
     assert as_id("lr=0.1,a:b#c") == "lr-0.1-a-b-c"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online_is_a_defect")
 def test_model_and_gradients_are_logged_if_asked(fit: Callable[..., CLI]) -> None:
     plain = fit("--trainer.max_epochs=1").run
@@ -123,6 +125,7 @@ def test_model_and_gradients_are_logged_if_asked(fit: Callable[..., CLI]) -> Non
     assert [entry.path for entry in models[0].manifest.contents] == ["best.ckpt"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online_is_a_defect")
 def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
     fit("--trainer.max_epochs=1")

@@ -123,6 +123,7 @@ def test_a_file_may_be_a_state_dict_or_a_checkpoint(tmp_path: Path) -> None:
         assert other.head.weight.shape == (3, 84)
 
 
+@pytest.mark.slow
 def test_a_run_needs_its_published_weights_only_once(
     fit: Fit, resnet18: nn.Module, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_run_needs_its_published_weights_only_once(
     assert cli.config.model.init_args.weights == "DEFAULT"
 
 
+@pytest.mark.slow
 def test_frozen_backbone_keeps_weights_and_statistics(
     fit: Fit, resnet18: nn.Module, mnist_root: Path
 ) -> None:
@@ -160,6 +162,7 @@ def test_frozen_backbone_keeps_weights_and_statistics(
     ]
 
 
+@pytest.mark.slow
 def test_a_backbone_is_unfrozen_in_a_run_that_goes_on(
     fit: Fit, mnist_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +213,7 @@ def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
     assert "--model.weights would do nothing here (the run's checkpoint has all of them)" in said
 
 
+@pytest.mark.slow
 def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
     """The backbone is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
     callback = [
@@ -256,9 +260,7 @@ def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
     said = fails(
         "fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=resnet50.pth"
     )
-    assert (
-        "layer1.0.conv1.weight is (64, 64, 1, 1) in them and (64, 64, 3, 3) in this ResNet" in said
-    )
+    assert "layer1.0.conv1.weight is (64, 64, 1, 1) there and (64, 64, 3, 3) in this ResNet" in said
     said = fails(
         "fit",
         "--model=LeNet",
@@ -266,7 +268,7 @@ def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
         f"--data.root={mnist_root}",
         "--model.weights=resnet50.pth",
     )
-    assert "c1.0.weight is absent in them" in said
+    assert "c1.0.weight is absent there" in said
 
 
 def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:

@@ -14,7 +14,7 @@ CONFIG_COMMANDS = {
     "predict": "classify images of your own: --run RUN --images FILE_OR_FOLDER ...",
     "describe": "show the layers of a network, their output shapes, parameters and MACs",
     "check": "find out in seconds what is wrong with data and model",
-    "prepare": "make a cache of ImageNet's images in the size of --data.cache",
+    "prepare": "make a cache of images in the size of --data.cache",
     "export": "write the network to one file, ONNX or torch.export",
 }
 FOLDER_COMMANDS = {
