@@ -493,6 +493,12 @@ def shell(*args: str, **options: object) -> subprocess.CompletedProcess:
     )  # type: ignore[call-overload]
 
 
+def test_a_package_without_configs_says_so(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is after ``pip install .``, whose wheel holds the package alone."""
+    monkeypatch.setattr("project.cli.arguments.DEFAULT_CONFIG", Path("site/configs/digits.yaml"))
+    assert "work from a clone" in fails("fit")
+
+
 @pytest.mark.slow
 def test_disk_full_while_saving() -> None:
     """A limit on the size of files stands in for a full disk: the write of the checkpoint fails in its middle."""

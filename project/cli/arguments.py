@@ -64,6 +64,11 @@ def read_arguments(args: list[str]) -> Arguments:
         paths = [config_of(run), *paths]
         options.append([f"--run={known.run}"])
     elif not paths and not given & {"model", "data"}:
+        if not DEFAULT_CONFIG.exists():
+            raise UserError(
+                "an installed package has no configs: work from a clone of the repository, or give "
+                "--config FILE, or --model and --data"
+            )
         paths = [DEFAULT_CONFIG]
     elif command == "describe" and not paths and "data" not in given:
         # The shape and the number of classes of the networks' papers.
