@@ -8,6 +8,8 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+from PIL import Image
+
 from project.cli.main import main
 from project.run.folder import Run
 
@@ -135,3 +137,13 @@ def test_evaluations_on_the_test_set_are_listed(run_copy: Run) -> None:
 def test_what_cannot_be_reported(run_copy: Run, fails: Callable[..., str], tmp_path: Path) -> None:
     assert "is not a run" in fails("report", str(tmp_path / "nowhere"))
     assert "unrecognized" in fails("report", str(run_copy.folder), "--ouput=x")
+
+
+def test_picture_joins_the_main_figures(run_copy: Run, fails: Callable[..., str]) -> None:
+    words = ["report", str(run_copy.folder), "--picture=pictures/run.png"]
+    main(words)
+    with Image.open("pictures/run.png") as picture:
+        assert picture.width >= 1000
+        assert 0.3 < picture.height / picture.width < 1
+    (run_copy.figures / "history.png").unlink()
+    assert "has no figure history.png" in fails(*words)

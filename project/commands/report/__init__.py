@@ -13,6 +13,7 @@ from project.analysis.group import group_runs
 from project.analysis.run_result import read_runs
 from project.commands.report.comparison import comparison
 from project.commands.report.images import Size
+from project.commands.report.overview import write_overview
 from project.commands.report.section import section
 from project.errors import UserError, writing
 from project.run.folder import common_folder, now, shown, write_atomically
@@ -28,6 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--output",
         type=Path | None,
         help="HTML file; report.html in the runs' common folder by default.",
+    )
+    parser.add_argument(
+        "--picture", type=Path | None, help="PNG of the first run's main figures, to write as well."
     )
 
 
@@ -64,4 +68,8 @@ def run(arguments: Any) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page)
+    if arguments.picture:
+        split = "test" if results[0].test_result else "val"
+        write_overview(results[0].run, split, arguments.picture)
+        print(f"picture: {shown(arguments.picture.absolute())}")
     print(f"report: {shown(path)} ({len(page.encode()) / 1e6:.2f} MB)")
