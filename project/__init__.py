@@ -19,6 +19,28 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
+In Python: from project import load; load("runs/digits").predict(["a.png"])
 python -m project COMMAND --help lists every key of a command; --print_config prints the merged
 config.
 """
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from project.loaded import LoadedRun
+
+
+def load(run: str | os.PathLike[str], checkpoint: str | os.PathLike[str] = "best") -> "LoadedRun":
+    """Load a run to predict with: ``load("runs/digits").predict(["a.png"])``.
+
+    Args:
+        run: Folder of a run, or of an experiment for its newest run.
+        checkpoint: ``best``, ``last`` or a file.
+
+    Raises:
+        project.errors.UserError: There is no run, or its checkpoint cannot be used.
+    """
+    from project.loaded import LoadedRun
+
+    return LoadedRun(run, checkpoint)

@@ -83,8 +83,7 @@ def find_run(path: Path) -> Run:
     runs = sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime)
     if not runs:
         raise UserError(
-            f"--run {path} is not a run (no config.yaml in it): "
-            "give a folder runs/<experiment>/<id>"
+            f"{path} is not a run (no config.yaml in it): give a folder runs/<experiment>/<id>"
         )
     return Run(runs[-1].parent.absolute())
 
