@@ -11,7 +11,8 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
   check      [--config FILE]   what is wrong with data and model, in seconds
   prepare    [--config FILE]   a cache of ImageNet's images in the size of --data.cache
   export     --run RUN          the network as one file, ONNX or torch.export
-  compare    RUN ...            what differs, means over seeds, a test of the difference, histories
+  compare    RUN ...            what differs, means over seeds, a test of the difference, histories;
+                                --latex FILE and --markdown FILE write a table for a paper
   report     RUN ...            one HTML file with all there is to see
   results    RUN ...            configs/results/*.json, and the README's table of them
   sweep      FILE --trials N    with Optuna, in as many processes as wanted
