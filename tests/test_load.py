@@ -84,6 +84,7 @@ def test_the_exported_file_says_the_same(run_copy: Run) -> None:
     assert (found.argmax(1) == load_digits().target[:300]).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_photographs_are_cropped_as_in_training(
     folders: Path, fit: Callable[..., CLI], tmp_path: Path
 ) -> None:
