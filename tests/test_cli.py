@@ -43,6 +43,7 @@ def test_run_folder_holds_everything(finished: Run) -> None:
         "checkpoints/last.ckpt",
         "checkpoints/previous.ckpt",
         "predictions_val.csv",
+        "per_class_val.csv",
     } | {f"figures/{name}.png" for name in figures}
     for path in finished.figures.glob("*.png"):
         with Image.open(path) as picture:

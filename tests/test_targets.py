@@ -90,3 +90,29 @@ def test_a_regression_on_features_trains_resumes_and_is_tested(fit: Callable[...
     tested = main(["test", *QUIET, f"--run={run}"])
     assert tested is not None
     assert float(tested.trainer.callback_metrics["test/r2"]) >= 0.45
+
+
+def test_regressions_are_compared_and_reported(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for hidden in ("[]", "[4]"):
+        cli = fit(*REGRESSION, "--trainer.max_epochs=1", f"--model.hidden={hidden}")
+        main(["test", *QUIET, f"--run={cli.run.folder}"])
+    main(["compare", "runs/diabetes_mlp"])
+    said = capsys.readouterr().out
+    assert "test/r2" in said
+    assert "the test counts correct classes" in said
+    main(["report", "runs/diabetes_mlp"])
+    page = Path("runs/diabetes_mlp/report.html").read_text()
+    assert "the test counts correct classes" in page
+    assert "Predicted and true values, test set" in page
+
+
+def test_runs_without_predictions_are_compared(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for width in (2, 4):
+        model = ["--model=tests.tasks.Autoencoder", f"--model.width={width}", "--data=Digits"]
+        fit(*model, "--trainer.max_epochs=1")
+    main(["compare", "runs/autoencoder_digits"])
+    assert "no run has predictions of the val set" in capsys.readouterr().out

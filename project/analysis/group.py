@@ -34,6 +34,7 @@ class Group:
         return {
             "seeds": [result.config["seed_everything"] for result in self.results],
             "folds": [result.config.get("data.fold") for result in self.results],
+            "parameters": self.results[0].environment.get("parameters"),
             "metrics": {name: {**mean_std(v), "values": v} for name, v in values.items()},
             "seconds": round(statistics.fmean(result.seconds for result in self.results), 1),
             "looks": sum(len(result.test_log) for result in self.results),

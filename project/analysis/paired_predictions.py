@@ -1,5 +1,7 @@
 """The saved predictions of several runs for the same samples."""
 
+import csv
+
 import numpy as np
 
 from project.analysis.group import Group
@@ -36,6 +38,25 @@ def samples_of(result: RunResult, split: str) -> list[tuple[int, str, str]]:
     """Index, class and class name of each sample that a run predicts."""
     predictions = result.predictions(split)
     return [(index, row["true"], row["true_name"]) for index, row in predictions.items()]
+
+
+def why_no_classes(groups: list[Group], split: str) -> str:
+    """The reason why runs do not predict a class for each sample; empty if all of them do."""
+    results = [result for group in groups for result in group.results]
+    if not any(result.run.sample_predictions(split).exists() for result in results):
+        return f"no run has predictions of the {split} set"
+    if not all(predicts_classes(result, split) for result in results):
+        return "the test counts correct classes, and not all of the runs predict classes"
+    return ""
+
+
+def predicts_classes(result: RunResult, split: str) -> bool:
+    """Whether a run's predictions are classes; true as well if it has none, which is an error."""
+    path = result.run.sample_predictions(split)
+    if not path.exists():
+        return True
+    with path.open(newline="", encoding="utf-8") as file:
+        return "predicted" in next(csv.reader(file), [])
 
 
 def common_split(groups: list[Group]) -> str:

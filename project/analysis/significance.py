@@ -6,7 +6,11 @@ import numpy as np
 
 from project.analysis.group import Group
 from project.analysis.obuchowski_rockette import obuchowski_rockette
-from project.analysis.paired_predictions import common_split, correct_predictions
+from project.analysis.paired_predictions import (
+    common_split,
+    correct_predictions,
+    why_no_classes,
+)
 
 # With a greater ratio of the numbers of runs, over 5 % of equal groups would test as different.
 MOST_UNEQUAL = 2
@@ -105,7 +109,7 @@ def significance(groups: list[Group], split: str | None = None) -> Result:
     """
     a, b = groups
     split = split or common_split(groups)
-    if reason := why_no_test(a, b, split):
+    if reason := why_no_classes(groups, split) or why_no_test(a, b, split):
         return NoTest(reason)
     x, y = correct_predictions(groups, split)
     runs, samples = (len(x), len(y)), x.shape[1]

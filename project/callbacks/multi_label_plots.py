@@ -3,9 +3,11 @@
 from typing import Any
 
 import lightning as L
+import numpy as np
 from torch import Tensor
 
 from project import plots
+from project.callbacks.class_scores import class_scores
 from project.callbacks.plots import Plots, gathered, output_names
 
 
@@ -23,9 +25,8 @@ class MultiLabelPlots(Plots):
     def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
         probabilities, true = gathered(trainer, self.probabilities), gathered(trainer, self.true)
         if trainer.is_global_zero and self.run is not None:
-            from sklearn.metrics import precision_recall_fscore_support
-
-            scores = precision_recall_fscore_support(true, probabilities > 0.5, zero_division=0)
+            scores = class_scores(true, (probabilities > 0.5).long(), true.shape[1])[:3]
             names = output_names(trainer.datamodule, true.shape[1])
             title = f"{self.run.experiment}, {word} set: {len(true):,} samples"
-            self.save(trainer, plots.label_scores(scores[:3], names, title), f"labels_{split}")
+            figure = plots.label_scores(np.nan_to_num(scores), names, title)
+            self.save(trainer, figure, f"labels_{split}")

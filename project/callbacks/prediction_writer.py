@@ -1,13 +1,15 @@
-"""A file with the prediction for each sample of a split, by which runs can be compared."""
+"""Files with the prediction for each sample of a split, and with the scores of each class."""
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
 
+from project.callbacks.class_scores import class_scores, decided, score_rows
 from project.callbacks.plots import SPLITS, gathered, output_names
 from project.loggers.wandb import WandB
 from project.run.folder import run_of, write_atomically
@@ -18,6 +20,8 @@ class PredictionWriter(L.Callback):
 
     A row is a sample: its index in the training or test set, and for a classification its true and
     predicted class and the predicted class's probability, otherwise the true and predicted values.
+    For classes and labels, ``per_class_val.csv`` and ``per_class_test.csv`` have the precision,
+    recall, F1 and support of each.
     """
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -47,17 +51,28 @@ class PredictionWriter(L.Callback):
             return
         names, order = output_names(trainer.datamodule, pl_module.num_classes), indices.argsort()
         table = indices[order], true[order], predictions[order]
-        rows = class_rows(*table, names) if is_class(true) else value_rows(*table, names)
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows(rows)
-        write_atomically(run.sample_predictions(split), text.getvalue())
+        classes = is_class(true)
+        rows = class_rows(*table, names) if classes else value_rows(*table, names)
+        write_table(run.sample_predictions(split), rows)
+        pair = (true, predictions[:, 1].long()) if classes else None
+        pair = pair or decided(pl_module.objective, true, predictions)
+        if pair is not None:
+            scores = class_scores(*pair, len(names))
+            write_table(run.class_scores(split), score_rows(scores, names))
         for logger in trainer.loggers:
-            if isinstance(logger, WandB) and is_class(true):
+            if isinstance(logger, WandB) and classes:
                 predicted = predictions[:, 1].long().tolist()
                 logger.log_confusion(split, true.tolist(), predicted, names)
 
     on_test_start, on_test_batch_end = on_validation_start, on_validation_batch_end
     on_test_end = on_validation_end
+
+
+def write_table(path: Path, rows: list[list[Any]]) -> None:
+    """Write rows as a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_atomically(path, text.getvalue())
 
 
 def sample_indices(loader: Any, count: int) -> Tensor:

@@ -44,9 +44,9 @@ class RunRecorder(L.Callback):
             return
         write_atomically(self.run.config, yaml.safe_dump(self.config, sort_keys=False))
         seed = self.config["seed_everything"]
-        self.environment = record_environment(self.run, seed, self.adapted)
-        self.began = time.monotonic()
         parameters = sum(p.numel() for p in pl_module.parameters())
+        self.environment = record_environment(self.run, seed, self.adapted, parameters)
+        self.began = time.monotonic()
         for logger in trainer.loggers:
             git = self.environment["git"]
             logger.log_hyperparams({**self.config, "parameters": parameters, "git": git})

@@ -22,7 +22,7 @@ Box = tuple[int, int, int, int]  # top, left, height and width of a part, in pix
 class UnreadableImage(UserError):
     """A file that cannot be read, or is no image."""
 
-    def __init__(self, path: Path, reason: object) -> None:
+    def __init__(self, path: Path | str, reason: object) -> None:
         super().__init__(printable(f"cannot decode the image {path} ({reason}): leave it out"))
 
 

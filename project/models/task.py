@@ -12,6 +12,7 @@ from project.models import checks
 from project.models.metric_buffer import MetricBuffer
 from project.models.optimized import Optimized
 from project.optim import Constant, Schedule, l1_norm
+from project.run.folder import run_of
 
 
 class Task(Optimized):
@@ -132,17 +133,16 @@ class Task(Optimized):
         self.log_evaluation("test")
 
     def log_evaluation(self, split: str) -> None:
-        """Log the metrics of the whole split, in `fit` as part of the history."""
+        """Log the metrics of the whole split; commands log those of `validate` and `test`."""
         values = {f"{split}/{name}": m.compute() for name, m in self.eval_metrics.items()}
         for metric in self.eval_metrics.values():
             metric.reset()
-        fitting = self.trainer.state.fn == "fit"
-        loss = values.get("val/loss")
+        fitting, loss = self.trainer.state.fn == "fit", values.get("val/loss")
         if fitting and self.check_for_nan and loss is not None and not loss.isfinite():
             raise checks.NonFiniteError(
                 f"the validation loss became {loss:f} after step {self.global_step}"
             )
-        logger = fitting and bool(self.trainer.loggers)
+        logger = fitting and bool(self.trainer.loggers) if run_of(self.trainer) else None
         self.log_dict(values, prog_bar=True, logger=logger, sync_dist=True)
 
     # ---------------------------------------------------------------- checkpoints

@@ -61,6 +61,10 @@ class Run:
         """Predictions of each sample by the latest `validate` (``val``) or `test` (``test``)."""
         return self.folder / f"predictions_{split}.csv"
 
+    def class_scores(self, split: str) -> Path:
+        """Precision, recall, F1 and support of each class by the same command."""
+        return self.folder / f"per_class_{split}.csv"
+
     @property
     def to_resume(self) -> list[Path]:
         """Checkpoints that the run can resume from, the newest first."""
@@ -83,8 +87,7 @@ def find_run(path: Path) -> Run:
     runs = sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime)
     if not runs:
         raise UserError(
-            f"--run {path} is not a run (no config.yaml in it): "
-            "give a folder runs/<experiment>/<id>"
+            f"{path} is not a run (no config.yaml in it): give a folder runs/<experiment>/<id>"
         )
     return Run(runs[-1].parent.absolute())
 

@@ -51,13 +51,16 @@ def git_state() -> dict[str, str] | None:
         return None
 
 
-def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str, Any]:
+def record_environment(
+    run: Run, seed: int, adapted: dict[str, Any], parameters: int
+) -> dict[str, Any]:
     """Write environment.json; a run that resumes keeps the earlier entries under ``before``.
 
     Args:
         run: The run.
         seed: Seed of the training.
         adapted: Values that differ from the config on this machine, by their keys.
+        parameters: Number of the model's parameters.
     """
     before = (
         json.loads(run.environment.read_text(encoding="utf-8"))
@@ -65,7 +68,8 @@ def record_environment(run: Run, seed: int, adapted: dict[str, Any]) -> dict[str
         else None
     )
     history = [*before.pop("before"), before] if before else []
-    environment = {**describe_environment(seed), "adapted": adapted, "before": history}
+    model = {"parameters": parameters, "adapted": adapted}
+    environment = {**describe_environment(seed), **model, "before": history}
     write_atomically(run.environment, json.dumps(environment, indent=2))
     return environment
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from project.analysis.group import in_order
 from project.analysis.origin import PACKAGES, command, commit
+from project.analysis.paired_predictions import predicts_classes
 from project.analysis.run_result import RunResult
 from project.commands.report.images import Size, as_uri
 
@@ -12,6 +13,8 @@ MOST_CLASSES = 100  # in a table; with more classes it has half as many, those r
 FIGURES = {
     "history": "Loss, accuracy and learning rate",
     "confusion_matrix": "Confusion matrix",
+    "predicted": "Predicted and true values",
+    "labels": "Precision, recall and F1 of each label",
     "mistakes": "Most confident mistakes",
     "predictions": "Predictions",
     "filters": "Filters of the first layer",
@@ -80,7 +83,8 @@ def figures(result: RunResult, split: str, size: Size) -> list[dict[str, Any]]:
 
 def class_table(result: RunResult, split: str) -> list[dict[str, Any]]:
     """For each class its samples, recall, precision and most frequent mistakes."""
-    if not result.run.sample_predictions(split).exists():
+    exists = result.run.sample_predictions(split).exists()
+    if not exists or not predicts_classes(result, split):
         return []
     from sklearn.metrics import precision_recall_fscore_support
 
