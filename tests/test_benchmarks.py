@@ -14,9 +14,10 @@ from project.cli.config_files import read_config
 from project.data import CIFAR10
 from project.run import speedups
 from tests.benchmarks import RESULTS, cifar10_fast, fit, input_cifar, input_imagenet, measure_each
+from tests.benchmarks.cost import hours
 from tests.benchmarks.gpu import waiting
 from tests.benchmarks.loop import mlp
-from tests.benchmarks.recipe import CONFIGS, Rate, Recipe
+from tests.benchmarks.recipe import CIFAR, RECIPES, Rate, Recipe, chosen, merged
 from tests.benchmarks.share import Stopwatch
 from tests.benchmarks.speedups import measure as measure_patches
 from tests.benchmarks.turns import ByHand, TakeTurns
@@ -50,18 +51,14 @@ def test_loop_by_hand_trains(tmp_path: Path) -> None:
     assert float(last) < float(first) / 4
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
-    recipe, model = (
-        Recipe.of(config, Namespace(**{**SMALL, "side": 224})),
-        read_config(config)["model"],
-    )
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_have_the_same_network_by_hand(name: str) -> None:
+    recipe = Recipe.of(name, Namespace(**{**SMALL, "side": 224}))
+    kind, arguments = chosen(recipe.config["model"], project.models)
     with torch.device("meta"):
         network = recipe.network()
-        ours = getattr(project.models, model["class_path"])(
-            num_classes=10, input_shape=recipe.shape, **model["init_args"]
-        )
-    assert type(network).__module__.startswith("torchvision.") == config.stem.startswith("imagenet")
+        ours = kind(num_classes=10, input_shape=recipe.shape, **arguments)
+    assert type(network).__module__.startswith("torchvision.") == ("imagenet" in name)
     counts = [sorted(p.numel() for p in part.parameters()) for part in (network, ours)]
     assert counts[0] == counts[1]
 
@@ -69,7 +66,7 @@ def test_recipes_have_the_same_network_by_hand(config: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "mnist_lenet"])
 def test_turns_and_rate(name: str, tmp_path: Path) -> None:
-    recipe = Recipe.of(CONFIGS[0].with_stem(name), Namespace(**SMALL))
+    recipe = Recipe.of(f"configs/{name}.yaml", Namespace(**SMALL))
     turns = TakeTurns(
         lambda trainer: {"hand": recipe.by_hand(trainer.datamodule, tmp_path)}, steps=2, turns=2
     )
@@ -114,15 +111,19 @@ def test_waiting_is_when_no_kernel_runs() -> None:
 
 
 def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
-    def measure(config: Path) -> dict[str, int]:
-        return {"value": {"b": 2, "c": 3}[config.stem]}
+    def measure(recipe: str) -> dict[str, int]:
+        return {"value": {"b": 2, "c": 3}[recipe]}
 
-    paths = [Path("a.yaml"), Path("b.yaml"), Path("c.yaml")]
     with pytest.raises(SystemExit) as stop:
-        measure_each(paths, measure, tmp_path / "found.json")
+        measure_each("abc", measure, tmp_path / "found.json")
     assert stop.value.code
     found = json.loads((tmp_path / "found.json").read_text())["experiments"]
     assert found == {"a": {"failed": "KeyError"}, "b": {"value": 2}, "c": {"value": 3}}
+
+
+def test_hours_of_a_training() -> None:
+    """45,000 images in each of 200 epochs at 10,000 images/s are 900 s."""
+    assert hours(merged(CIFAR[0]), 10_000) == 0.25
 
 
 @pytest.mark.slow

@@ -293,6 +293,20 @@ def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Pa
     assert (same.defaults["lr"], same.defaults["eps"]) == (0.003, 1e-6)
 
 
+def test_another_model_or_dataset_keeps_what_all_of_them_take() -> None:
+    """A run on other data with the augmentation and mixing turned off would look like a bad model."""
+    mixup = DEFAULT_CONFIG.parent / "with" / "mixup.yaml"
+    flags = ["--model.compile=true", "--data=MNIST", "--model=LeNet"]
+    arguments = read_arguments(["fit", f"--config={DEFAULT_CONFIG}", f"--config={mixup}", *flags])
+    config = CLI(arguments).full_config()
+    model, data = config["model"]["init_args"], config["data"]["init_args"]
+    assert (model["compile"], model["dropout"], "hidden" in model) == (True, 0.0, False)
+    assert data["batch_size"] == 64
+    assert data["augment"][0]["init_args"] == {"degrees": 10.0}
+    assert data["mix"]["init_args"] == {"alpha": 0.2}
+    assert arguments.overrides == "+mixup.2-compile-mnist-lenet"
+
+
 def test_flags_win_over_configs_wherever_they_stand() -> None:
     words = ["fit", "--optimizer.lr=0.5", "--optimizer", "SGD", "--config", str(DEFAULT_CONFIG)]
     assert read_arguments(words) == read_arguments([*words[:1], *words[-2:], *words[1:-2]])

@@ -107,7 +107,7 @@ def test_nothing_else_names_it(part: Part) -> None:
 
 def test_nothing_names_the_benchmarks() -> None:
     for path in [*(ROOT / "project").rglob("*.py"), *(ROOT / "tests").glob("*.py")]:
-        if path.name not in ("test_benchmarks.py", "test_cost.py", "test_deletable.py"):
+        if path.name not in ("test_benchmarks.py", "test_deletable.py"):
             words = named_in(path)
             assert not [word for word in words if f"{word}.".startswith("tests.benchmarks.")], path
 

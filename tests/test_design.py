@@ -1,11 +1,8 @@
 """The rules that the code is written by."""
 
 import ast
-import json
 import re
 from pathlib import Path
-
-import pytest
 
 import project
 from project.cli.choices import GIVEN_TO_MODEL
@@ -101,30 +98,6 @@ def test_defaults_are_those_of_the_signature() -> None:
     assert type(parameters["lr_schedule"].default).__name__ == GIVEN_TO_MODEL["lr_schedule"]
     model = MLP(num_classes=2, input_shape=(1, 2, 2))
     assert type(model.objective).__name__ == GIVEN_TO_MODEL["objective"]
-
-
-EXPERIMENTS = [
-    path for path in sorted((ROOT / "configs").rglob("*.yaml")) if path.parent.name != "sweeps"
-]
-
-
-@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_config_header_says_what_it_costs(path: Path) -> None:
-    header = "".join(
-        line for line in path.read_text().splitlines(keepends=True) if line.startswith("#")
-    )
-    assert re.search(
-        rf"python -m project fit.* --config configs/{path.relative_to(ROOT / 'configs')}\n", header
-    )
-    rows = [line for line in header.splitlines() if not line.startswith("# On GPUs")]
-    assert path.parent.name == "with" or any(
-        re.search(r"test accuracy ([\d.]+|not measured)", row) for row in rows
-    )
-    measured = path.parent / "results" / f"{path.stem}.json"
-    if measured.exists():
-        accuracy = json.loads(measured.read_text())["metrics"]["test/acc"]
-        spread = f" ± {accuracy['std']:.4f}" if len(accuracy["values"]) > 1 else ""
-        assert f"test accuracy {accuracy['mean']:.4f}{spread}" in header
 
 
 def test_readme() -> None:

@@ -43,9 +43,12 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def merge(flat: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``flat`` with ``changes``; a class that replaces another leaves nothing of its arguments."""
+    """``flat`` with ``changes``, without arguments of the classes that are replaced.
+
+    A model or dataset hands on what all of them take, such as ``data.mix``.
+    """
     for key, value in changes.items():
-        if key in flat and flat[key] != value:
+        if key not in ("model", "data") and key in flat and flat[key] != value:
             flat = {other: v for other, v in flat.items() if not other.startswith(f"{key}.")}
         flat = {**flat, key: value}
     return flat

@@ -9,10 +9,10 @@ from project.cli.naming import flag
 from project.cli.nulls import refuse_nulls
 from project.errors import UserError
 
-# Keys that choose a class, with the base class that each forgets its arguments through.
+# Keys that choose a class, with the base class whose arguments alone a replaced class hands on.
 CLASS_KEYS = {
-    "model": "lightning.LightningModule",
-    "data": "lightning.LightningDataModule",
+    "model": "project.models.Architecture",
+    "data": "project.data.ImageDataModule",
     "optimizer": "torch.optim.Optimizer",
     "lr_schedule": "project.optim.Schedule",
     "objective": "project.models.Objective",
@@ -35,7 +35,8 @@ def forget_replaced(
     """The parser's words, in which a class that replaces another starts from its own defaults.
 
     jsonargparse keeps like-named arguments: ``--optimizer AdamW`` over a config with SGD would
-    train with SGD's learning rate. The base class, named in between, has none to keep.
+    train with SGD's learning rate. The base class, named in between, keeps its own alone: a model
+    hands on ``compile``, a dataset ``batch_size`` and ``augment``, an optimiser nothing.
 
     Raises:
         UserError: A linked argument is set, or a class that every run needs is null.

@@ -38,19 +38,19 @@ def fit(words: list[str], *observers: Any) -> None:
 
 
 def measure_each(
-    configs: Iterable[Path], measure: Callable[[Path], dict[str, Any]], out: Path
+    recipes: Iterable[str], measure: Callable[[str], dict[str, Any]], out: Path
 ) -> None:
-    """Measure experiment after experiment; one that fails, for want of memory or images, leaves the others."""
+    """Measure recipe after recipe; one that fails, for want of memory or images, leaves the others."""
     experiments: dict[str, dict[str, Any]] = {}
-    for config in configs:
+    for recipe in recipes:
         try:
-            experiments[config.stem] = measure(config)
+            experiments[recipe] = measure(recipe)
         except Exception as error:
             traceback.print_exc()
-            experiments[config.stem] = {"failed": type(error).__name__}
-        print(config.stem, json.dumps(experiments[config.stem]), flush=True)
+            experiments[recipe] = {"failed": type(error).__name__}
+        print(recipe, json.dumps(experiments[recipe]), flush=True)
         write({"experiments": experiments}, out)
-    sys.exit(any("failed" in found for found in experiments.values()))
+    sys.exit(int(any("failed" in found for found in experiments.values())))
 
 
 def conclude(result: dict[str, Any], out: Path) -> None:

@@ -1,20 +1,20 @@
 """What makes a training step faster, one thing after another.
 
-    python -m tests.benchmarks.faster [--configs configs/imagenet_resnet50.yaml] [--turns 3]
+    python -m tests.benchmarks.faster [--recipes configs/imagenet_resnet50.yaml] [--turns 3]
     [--steps 20]
 
-Trains a config by `fit` on images that need no reading, first in float32 (of which cuDNN's
+Trains a recipe by `fit` on images that need no reading, first in float32 (of which cuDNN's
 convolutions make TF32) with the usual memory layout and PyTorch's own choice of the optimiser's
 kernels, then with one change more each time: the fused kernel, channels last, bfloat16, the
 compiled loss. Each time is a `fit` of its own, they take turns, and each gain is the median over
-the turns of the images/s over those of the change before. `--device cpu --batch 64 --configs
-configs/cifar10_resnet18.yaml` does without a GPU.
+the turns of the images/s over those of the change before. `--device cpu --batch 64 --recipes
+configs/cifar_resnet18.yaml` does without a GPU.
 """
 
 import statistics
 
 from tests.benchmarks import conclude, new_parser
-from tests.benchmarks.recipe import CONFIGS, Rate, Recipe, add_options
+from tests.benchmarks.recipe import RECIPES, Rate, Recipe, add_options
 
 CHANGES = {
     "usual": ["--model.compile=false", "--trainer.precision=32-true", "--model.channels_last=false"],
@@ -42,14 +42,14 @@ def rates(recipe: Recipe, steps: int) -> dict[str, float]:
 if __name__ == "__main__":
     parser = new_parser("faster", __doc__)
     add_options(parser)
-    parser.set_defaults(configs=[CONFIGS[4]])
+    parser.set_defaults(recipes=RECIPES[:1])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    recipe = Recipe.of(options.configs[0], options)
+    recipe = Recipe.of(options.recipes[0], options)
     turns = [rates(recipe, options.steps) for _ in range(options.turns)]
     result: dict[str, object] = {
-        "config": recipe.config.stem,
+        "recipe": options.recipes[0],
         "batch": recipe.batch,
         "side": recipe.shape[1],
     }

@@ -1,15 +1,15 @@
 """Images per second of each recipe on a GPU, against a hand-written loop, and how long the GPU waits.
 
-    python -m tests.benchmarks.gpu [--configs configs/imagenet_*.yaml ...] [--root DIR] [--turns 10]
-    [--steps 20]
+    python -m tests.benchmarks.gpu [--recipes configs/imagenet_resnet50.yaml
+    "configs/imagenet_resnet50.yaml --model.depth 18" ...] [--root DIR] [--turns 10] [--steps 20]
 
-For each config `fit` and the loop take turns in one process on images that need no reading, both
+For each recipe `fit` and the loop take turns in one process on images that need no reading, both
 compiled, in bfloat16, with channels last; the loop has torchvision's network and SGD's fused
 kernel, copies uint8 images from pinned memory and normalises them on the GPU, as `fit` does.
 Compiling and the first two turns are not counted.
 
 The GPU's waiting is the share of 100 profiled steps in which none of its kernels runs, whatever is
-copied; it is measured on the same images and, with --root, on the config's real dataset. `--device
+copied; it is measured on the same images and, with --root, on the recipe's real dataset. `--device
 cpu --side 64 --batch 8 --classes 10 --steps 2` tries the rest without a GPU.
 """
 
@@ -63,9 +63,9 @@ def by_hand(recipe: Recipe, trainer: L.Trainer) -> dict[str, ByHand]:
     return {"hand": recipe.by_hand(trainer.datamodule, Path(trainer.default_root_dir))}
 
 
-def measure(config: Path, options: Any) -> dict[str, Any]:
-    """All figures of a config."""
-    recipe = Recipe.of(config, options)
+def measure(name: str, options: Any) -> dict[str, Any]:
+    """All figures of a recipe."""
+    recipe = Recipe.of(name, options)
     turns = TakeTurns(partial(by_hand, recipe), options.steps, options.turns)
     recipe.fit(turns)
     found = {
@@ -94,8 +94,8 @@ def measure(config: Path, options: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = new_parser("gpu", __doc__)
     add_options(parser)
-    parser.add_argument("--root", help="folder of the real datasets of these configs")
+    parser.add_argument("--root", help="folder of the real datasets of these recipes")
     parser.add_argument("--steps", type=int, default=20, help="of a turn")
     parser.add_argument("--turns", type=int, default=10)
     options = parser.parse_args()
-    measure_each(options.configs, partial(measure, options=options), options.out)
+    measure_each(options.recipes, partial(measure, options=options), options.out)

@@ -1,31 +1,26 @@
 """The training loss of ImageNet's recipes, each shortened to a few hundred steps on a sample: do they learn?
 
-    python -m tests.benchmarks.loss_curve --root DIR [--configs configs/imagenet_*.yaml] [--steps
-    200] [--batch 16]
+    python -m tests.benchmarks.loss_curve --root DIR [--recipes configs/imagenet_resnet50.yaml]
+    [--steps 200] [--batch 16]
 
-`fit` trains each config on the images in DIR/train/<class>/ as it would train on ImageNet, schedule
+`fit` trains each recipe on the images in DIR/train/<class>/ as it would train on ImageNet, schedule
 and all, with fewer steps, smaller batches and the learning rate in proportion to them (Goyal et
 al., 2017). The figures are the mean loss of each tenth of the steps, against ln(classes) of a
-network that knows nothing, and say that a recipe's parts fit together, not how good it is. `line`
-is what a config's header says of them. GoogLeNet's loss has 0.3 times that of each auxiliary head
-in it.
+network that knows nothing, and say that a recipe's parts fit together, not how good it is.
+GoogLeNet's loss has 0.3 times that of each auxiliary head in it.
 """
 
-import json
 import math
 import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor
 
-from project.cli.config_files import read_config
-from tests.benchmarks import REPOSITORY, RESULTS, fit, measure_each, new_parser
-
-CONFIGS = sorted((REPOSITORY / "configs").glob("imagenet_*.yaml"))
+from tests.benchmarks import fit, measure_each, new_parser
+from tests.benchmarks.recipe import IMAGENET, merged, words
 
 
 class Losses(L.Callback):
@@ -43,21 +38,19 @@ class Losses(L.Callback):
         self.all.append(outputs["loss"].detach())
 
 
-def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
-    """The loss curve of one config."""
-    content, losses = read_config(config), Losses()
-    whole, rate = (
-        content["data"]["init_args"]["batch_size"],
-        content["optimizer"]["init_args"]["lr"],
-    )
+def measure(recipe: str, root: str, steps: int, batch: int) -> dict[str, Any]:
+    """The loss curve of one recipe."""
+    config, losses = merged(recipe), Losses()
+    whole = config["data"]["init_args"]["batch_size"]
+    rate = config["optimizer"]["init_args"]["lr"]
     with tempfile.TemporaryDirectory() as folder:
-        words = [
-            "fit", f"--config={config}", f"--data.root={root}", f"--data.batch_size={batch}", "--data.num_workers=0",
+        command = [
+            "fit", *words(recipe), f"--data.root={root}", f"--data.batch_size={batch}", "--data.num_workers=0",
             f"--optimizer.lr={rate * batch / whole}", f"--trainer.max_steps={steps}", "--trainer.max_epochs=-1",
             "--trainer.limit_val_batches=1", "--trainer.enable_progress_bar=false", "--wandb.mode=disabled",
             "--trainer.enable_model_summary=false", f"--runs_dir={folder}",
         ]  # fmt: skip
-        fit(words, losses)
+        fit(command, losses)
     tenths = [
         round(float(part.mean()), 3) for part in torch.stack(losses.all).float().tensor_split(10)
     ]
@@ -71,25 +64,15 @@ def measure(config: Path, root: str, steps: int, batch: int) -> dict[str, Any]:
     }
 
 
-def line(config: Path, folder: Path = RESULTS) -> str:
-    """What the header of a config says of it."""
-    found = json.loads((folder / "loss_curve.json").read_text())["experiments"].get(config.stem)
-    if not found or "failed" in found:
-        return "# Training loss on a sample not measured"
-    first, *_, last = found["loss"]
-    size = f"{found['classes']} classes, {found['steps']} steps of {found['batch']} images"
-    return f"# Training loss on a sample of {size}: {first:.2f} in the first tenth, {last:.2f} in the last"
-
-
 if __name__ == "__main__":
     parser = new_parser("loss_curve", __doc__)
     parser.add_argument("--root", required=True, help="folder with train/<class>/ and val/<class>/")
-    parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
+    parser.add_argument("--recipes", nargs="+", default=IMAGENET)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
     measure_each(
-        options.configs,
+        options.recipes,
         partial(measure, root=options.root, steps=options.steps, batch=options.batch),
         options.out,
     )

@@ -1,8 +1,8 @@
 """Peak memory of a recipe's training, against a hand-written loop, each in a process of its own.
 
-    python -m tests.benchmarks.memory [--configs configs/imagenet_*.yaml ...]
+    python -m tests.benchmarks.memory [--recipes configs/imagenet_resnet50.yaml ...]
 
-A process trains 20 steps of a config's network, batch and precision on random images by `fit`, or
+A process trains 20 steps of a recipe's network, batch and precision on random images by `fit`, or
 torchvision's network by hand. On a GPU the figure is what PyTorch's allocator held at most; without
 one it is the largest resident set of the process beyond that of one that only imports. `--device
 cpu --side 64 --batch 8 --classes 10` tries it without a GPU.
@@ -44,20 +44,20 @@ def train(kind: str, recipe: Recipe) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def peak(kind: str, config: Path) -> float:
+def peak(kind: str, recipe: str) -> float:
     """Megabytes of a process with the same options as this one."""
-    words = [*sys.argv[1:], "--configs", str(config.absolute()), "--child", kind]
+    words = [*sys.argv[1:], "--recipes", recipe, "--child", kind]
     command = [sys.executable, "-m", "tests.benchmarks.memory", *words]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout.rpartition("PEAK ")[2])
 
 
-def measure(config: Path, options: Any) -> dict[str, Any]:
-    """Figures of a config."""
-    imports = peak("imports", config) if options.device == "cpu" else 0.0
-    fit, hand = peak("fit", config) - imports, peak("hand", config) - imports
+def measure(name: str, options: Any) -> dict[str, Any]:
+    """Figures of a recipe."""
+    imports = peak("imports", name) if options.device == "cpu" else 0.0
+    fit, hand = peak("fit", name) - imports, peak("hand", name) - imports
     found = {"fit_mb": round(fit), "hand_mb": round(hand), "ratio": round(fit / hand, 3)}
-    recipe = Recipe.of(config, options)
+    recipe = Recipe.of(name, options)
     return {"batch": recipe.batch, "side": recipe.shape[1], "compiled": recipe.compile, **found}
 
 
@@ -71,6 +71,6 @@ if __name__ == "__main__":
     )
     options = parser.parse_args()
     if options.child:
-        print("PEAK", train(options.child, Recipe.of(options.configs[0], options)))
+        print("PEAK", train(options.child, Recipe.of(options.recipes[0], options)))
     else:
-        measure_each(options.configs, partial(measure, options=options), options.out)
+        measure_each(options.recipes, partial(measure, options=options), options.out)

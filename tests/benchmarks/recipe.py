@@ -1,6 +1,7 @@
-"""A config as benchmarks train it: by `fit` on random images, and the same by hand."""
+"""A recipe as benchmarks train it: by `fit` on random images, and the same by hand."""
 
 import argparse
+import shlex
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,20 +16,25 @@ from torch import nn
 
 import project.data
 import project.models
-from project.cli.config_files import read_config
+from project.cli.arguments import read_arguments
+from project.cli.main import CLI
 from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.synthetic import Synthetic
 from tests.benchmarks.turns import ByHand, now
+from tests.headers import CONFIGS, fit_commands
 
-NAMES = ("imagenet_alexnet", "imagenet_vgg16", "imagenet_googlenet", "imagenet_resnet18", "imagenet_resnet50",
-         "cifar10_resnet18")  # fmt: skip
 RATE = 1e-4  # so that nothing diverges on random images
-CONFIGS = [REPOSITORY / "configs" / f"{name}.yaml" for name in NAMES]
+# A recipe is a config's path, from the repository on, and flags: ImageNet's, and CIFAR's first.
+IMAGENET, CIFAR = (
+    [command.removeprefix("--config ") for command in fit_commands(CONFIGS / name)]
+    for name in ("imagenet_resnet50.yaml", "cifar_resnet18.yaml")
+)
+RECIPES = [*IMAGENET, CIFAR[0]]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose recipes, their data and their size."""
-    parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="each 'FILE [FLAGS]'")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--side", type=int, default=224, help="of ImageNet's images")
     parser.add_argument("--classes", type=int, default=1000, help="of ImageNet")
@@ -36,11 +42,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-compile", action="store_true", help="spare the minutes that it takes")
 
 
+def words(recipe: str) -> list[str]:
+    """The words by which a command takes a recipe."""
+    file, *others = shlex.split(recipe)
+    return [f"--config={REPOSITORY / file}", *others]
+
+
+def merged(recipe: str) -> dict[str, Any]:
+    """The whole config of a recipe."""
+    return CLI(read_arguments(["fit", *words(recipe)])).full_config()
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A config, and how large it is tried."""
+    """A config with flags, and how large it is tried."""
 
-    config: Path
+    flags: list[str]
+    config: dict[str, Any]
     device: str
     shape: tuple[int, int, int]
     classes: int
@@ -48,14 +66,15 @@ class Recipe:
     compile: bool
 
     @classmethod
-    def of(cls, config: Path, options: Any) -> "Recipe":
-        data = read_config(config)["data"]
-        if data["class_path"] == "ImageNet":
+    def of(cls, recipe: str, options: Any) -> "Recipe":
+        config = merged(recipe)
+        kind, arguments = chosen(config["data"], project.data)
+        if kind is project.data.ImageNet:
             classes, shape = options.classes, (3, options.side, options.side)
         else:
-            classes, shape = getattr(project.data, data["class_path"]).metadata(data["init_args"])
-        batch = options.batch or data["init_args"]["batch_size"]
-        return cls(config, options.device, shape, classes, batch, not options.no_compile)
+            classes, shape = kind.metadata(arguments)
+        batch, compiled = options.batch or arguments["batch_size"], not options.no_compile
+        return cls(words(recipe), config, options.device, shape, classes, batch, compiled)
 
     def words(self, folder: Path, real: str | None = None) -> list[str]:
         """A command line of `fit`, with random images or those in a folder, that ends by itself only after long."""
@@ -64,7 +83,7 @@ class Recipe:
             f"--data.classes={self.classes}", "--data.num_workers=0", "--data.augment=null",
         ]  # fmt: skip
         return [
-            "fit", f"--config={self.config}", *([f"--data.root={real}"] if real else data),
+            "fit", *self.flags, *([f"--data.root={real}"] if real else data),
             f"--data.batch_size={self.batch}", f"--model.compile={str(self.compile).lower()}",
             "--trainer.max_epochs=100000", "--trainer.limit_val_batches=1", f"--trainer.accelerator={self.device}",
             "--trainer.devices=1", "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false",
@@ -82,12 +101,11 @@ class Recipe:
 
     def network(self) -> nn.Module:
         """Torchvision's of ImageNet's recipes; the others have networks that only the project has."""
-        name = self.config.stem.removeprefix("imagenet_")
-        if name == self.config.stem:
-            model = read_config(self.config)["model"]
-            kind = getattr(project.models, model["class_path"])
-            return kind(num_classes=self.classes, input_shape=self.shape, **model["init_args"])
-        name = {"vgg16": "vgg16_bn"}.get(name, name)
+        kind, arguments = chosen(self.config["model"], project.models)
+        if arguments.get("stem") != "imagenet":
+            return kind(num_classes=self.classes, input_shape=self.shape, **arguments)
+        name = f"{kind.__name__.lower()}{arguments.get('depth', '')}"
+        name += "_bn" if arguments.get("batch_norm") else ""
         options = {"aux_logits": True, "init_weights": True} if name == "googlenet" else {}
         return getattr(torchvision.models, name)(num_classes=self.classes, **options)
 
@@ -98,25 +116,24 @@ class Recipe:
 
     def by_hand(self, data: Synthetic, folder: Path) -> ByHand:
         """A loop on the batch that `fit` has, with a log in a folder."""
-        content, batch = (
-            read_config(self.config),
-            data.train_set.__getitems__(torch.arange(self.batch)),
-        )
-        kind, arguments = (
-            getattr(torch.optim, content["optimizer"]["class_path"]),
-            content["optimizer"]["init_args"],
-        )
+        batch = data.train_set.__getitems__(torch.arange(self.batch))
+        kind, arguments = chosen(self.config["optimizer"], torch.optim)
         return ByHand(
             self.network(),
-            partial(kind, fused=True, **{**arguments, "lr": RATE}),
+            partial(kind, **{**arguments, "lr": RATE, "fused": True}),
             iter(lambda: batch, None),
             *data.statistics(torch.device("cpu")),
             folder / "hand.csv",
             torch.device(self.device),
-            bf16="bf16" in content["trainer"].get("precision", ""),
-            channels_last=content["model"]["init_args"].get("channels_last", False),
+            bf16="bf16" in (self.config["trainer"]["precision"] or ""),
+            channels_last=self.config["model"]["init_args"]["channels_last"],
             compile=self.compile,
         )
+
+
+def chosen(part: dict[str, Any], package: Any) -> tuple[Any, dict[str, Any]]:
+    """The class of a part of a config, and its arguments."""
+    return getattr(package, part["class_path"].rpartition(".")[2]), part["init_args"]
 
 
 class Rate(L.Callback):

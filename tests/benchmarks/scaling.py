@@ -1,9 +1,9 @@
 """Images per second of `fit` on several devices against one, at the same global batch.
 
-    python -m tests.benchmarks.scaling [--configs configs/imagenet_*.yaml] [--devices 1 2 4 8]
+    python -m tests.benchmarks.scaling [--recipes configs/imagenet_resnet50.yaml] [--devices 1 2 4 8]
 
 Each count of devices trains in processes of its own on images that need no reading, with the
-config's precision, and weights shared by DDP: 1, 2, 4 and 8 as far as there are so many. The figure
+recipe's precision, and weights shared by DDP: 1, 2, 4 and 8 as far as there are so many. The figure
 is taken over 50 steps after 20 others. The efficiency is the speed over the count of
 devices times that of one; without a GPU a device is a process with one thread, so that two of them
 have twice the cores of one: `--device cpu --devices 1 2 --side 64 --batch 32 --classes 10
@@ -15,18 +15,17 @@ import statistics
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from tests.benchmarks import REPOSITORY, measure_each, new_parser
-from tests.benchmarks.recipe import CONFIGS, Rate, Recipe, add_options
+from tests.benchmarks.recipe import RECIPES, Rate, Recipe, add_options
 
 
-def rate(config: Path, devices: int, cpu: bool) -> float:
+def rate(recipe: str, devices: int, cpu: bool) -> float:
     """Images per second on so many devices, in processes with the same options as this one."""
-    words = [*sys.argv[1:], "--configs", str(config.absolute()), "--child", str(devices)]
+    words = [*sys.argv[1:], "--recipes", recipe, "--child", str(devices)]
     command = [sys.executable, "-m", "tests.benchmarks.scaling", *words]
     environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if cpu else {})}
     done = subprocess.run(
@@ -35,13 +34,13 @@ def rate(config: Path, devices: int, cpu: bool) -> float:
     return float(done.stdout.rpartition("RATE ")[2].split()[0])
 
 
-def measure(config: Path, options: Any) -> dict[str, Any]:
-    """Figures of a config."""
-    recipe, cpu = Recipe.of(config, options), options.device == "cpu"
+def measure(name: str, options: Any) -> dict[str, Any]:
+    """Figures of a recipe."""
+    recipe, cpu = Recipe.of(name, options), options.device == "cpu"
     first, *others = options.devices or [
         n for n in (1, 2, 4, 8) if n <= (2 if cpu else torch.cuda.device_count())
     ]
-    turns = [{n: rate(config, n, cpu) for n in (first, *others)} for _ in range(options.turns)]
+    turns = [{n: rate(name, n, cpu) for n in (first, *others)} for _ in range(options.turns)]
     found: dict[str, Any] = {
         "batch": recipe.batch,
         "side": recipe.shape[1],
@@ -58,7 +57,7 @@ def measure(config: Path, options: Any) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = new_parser("scaling", __doc__)
     add_options(parser)
-    parser.set_defaults(configs=[CONFIGS[-2]])
+    parser.set_defaults(recipes=RECIPES[:1])
     parser.add_argument("--devices", type=int, nargs="+", help="counts of them")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument(
@@ -73,8 +72,8 @@ if __name__ == "__main__":
             *(["--trainer.strategy=ddp"] if options.child > 1 else []),
         ]
         rate_of_all = Rate()
-        Recipe.of(options.configs[0], options).fit(rate_of_all, flags=flags)
+        Recipe.of(options.recipes[0], options).fit(rate_of_all, flags=flags)
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print("RATE", rate_of_all.images_per_s, flush=True)
     else:
-        measure_each(options.configs, partial(measure, options=options), options.out)
+        measure_each(options.recipes, partial(measure, options=options), options.out)

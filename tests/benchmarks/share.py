@@ -1,13 +1,13 @@
 """The share of each epoch that is not the model's work.
 
-    python -m tests.benchmarks.share --root DIR [--configs configs/mnist_lenet.yaml ...] [--turns 3]
+    python -m tests.benchmarks.share --root DIR [--recipes configs/mnist_lenet.yaml ...] [--turns 3]
 
 Times, within a `fit` with all its defaults, forward and loss, backward and the optimiser's kernel,
 and compares them with the whole of all epochs: reading, augmentation, metrics, logging, callbacks,
 validation's own overhead and checkpoints are the rest. The first epoch warms up and is left out. In
 turns with it runs a `fit` that saves after each epoch, as it once did, and not only as often as
 that takes a twentieth of the time. What the rest is made of, `fit --config
-configs/with/profiler.yaml` prints for any config.
+configs/with/profiler.yaml` prints for any recipe.
 
 It is for the CPU, where a function has ended when it returns; `tests.benchmarks.gpu` has the GPU's
 waiting.
@@ -18,18 +18,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import lightning as L
 
 from project.callbacks import LastCheckpoint
-from tests.benchmarks import REPOSITORY, fit, measure_each, new_parser
+from tests.benchmarks import fit, measure_each, new_parser
+from tests.benchmarks.recipe import words
 
-CONFIGS = [
-    REPOSITORY / "configs" / f"{name}.yaml" for name in ("digits", "mnist_mlp", "mnist_lenet")
-]
+RECIPES = [f"configs/{name}.yaml" for name in ("digits", "mnist_mlp", "mnist_lenet")]
 
 
 class Stopwatch(L.Callback):
@@ -84,7 +82,7 @@ class Stopwatch(L.Callback):
         self.began, self.inside = now, 0.0
 
 
-def share(config: Path, root: str, saving: float) -> float:
+def share(recipe: str, root: str, saving: float) -> float:
     """Shares of one training, of whose time ``saving`` may go to saving after epochs."""
     watch = Stopwatch()
     with (
@@ -92,7 +90,7 @@ def share(config: Path, root: str, saving: float) -> float:
         mock.patch.object(LastCheckpoint, "max_fraction", saving),
     ):
         fit(
-            ["fit", f"--config={config}", f"--data.root={root}", f"--runs_dir={folder}", "--wandb.mode=offline",
+            ["fit", *words(recipe), f"--data.root={root}", f"--runs_dir={folder}", "--wandb.mode=offline",
              "--trainer.accelerator=cpu"],
             watch,
         )  # fmt: skip
@@ -100,10 +98,10 @@ def share(config: Path, root: str, saving: float) -> float:
     return 1 - inside / whole
 
 
-def measure(config: Path, root: str, turns: int) -> dict[str, Any]:
-    """Shares of one config, medians over the turns."""
+def measure(recipe: str, root: str, turns: int) -> dict[str, Any]:
+    """Shares of one recipe, medians over the turns."""
     found = [
-        (share(config, root, 1e9), share(config, root, LastCheckpoint.max_fraction))
+        (share(recipe, root, 1e9), share(recipe, root, LastCheckpoint.max_fraction))
         for _ in range(turns)
     ]
     before, after = (round(statistics.median(shares), 4) for shares in zip(*found, strict=True))
@@ -113,9 +111,9 @@ def measure(config: Path, root: str, turns: int) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = new_parser("share", __doc__)
     parser.add_argument("--root", required=True, help="folder that holds the datasets")
-    parser.add_argument("--configs", type=Path, nargs="+", default=CONFIGS)
+    parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     measure_each(
-        options.configs, partial(measure, root=options.root, turns=options.turns), options.out
+        options.recipes, partial(measure, root=options.root, turns=options.turns), options.out
     )
