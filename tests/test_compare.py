@@ -31,7 +31,7 @@ def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixtu
         assert group["metrics"]["test/acc"]["mean"] == pytest.approx(statistics.mean(truth))
         assert group["metrics"]["test/acc"]["std"] == pytest.approx(statistics.stdev(truth))
         assert f"{statistics.mean(truth):.4f} ± {statistics.stdev(truth):.4f}" in output
-        assert (group["looks"], group["seeds"]) == (2, [0, 1])
+        assert (group["num_test_evaluations"], group["seeds"]) == (2, [0, 1])
         assert group["seconds"] > 0
     assert [g["config"] for g in comparison["groups"]] == [
         {"model.hidden": [64]},

@@ -34,7 +34,7 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
         "std": pytest.approx(statistics.stdev(truth)),
         "values": truth,
     }
-    assert (result["seeds"], result["epochs"], result["looks"]) == ([0, 1], 2, 2)
+    assert (result["seeds"], result["epochs"], result["num_test_evaluations"]) == ([0, 1], 2, 2)
     assert result.keys() >= {"device", "versions", "commit", "commands", "seconds"}
     text = readme.read_text()
     assert text.startswith("# title\n")
@@ -105,7 +105,7 @@ def test_metrics_are_those_of_the_best_checkpoint(
     [result] = [json.loads(path.read_text()) for path in (tmp_path / "results").glob("*.json")]
     first = json.loads(cli.run.environment.read_text())["before"][0]
     assert result["commands"] == ["python " + first["command"].partition(" ")[2]]
-    assert result["looks"] == 3
+    assert result["num_test_evaluations"] == 3
     with cli.run.tests.open("a") as file:
         file.write('{"time": "20')
     assert "line 4 is no whole JSON" in fails("compare", str(cli.run.folder))

@@ -37,7 +37,7 @@ class Group:
             "parameters": self.results[0].environment.get("parameters"),
             "metrics": {name: {**mean_std(v), "values": v} for name, v in values.items()},
             "seconds": round(statistics.fmean(result.seconds for result in self.results), 1),
-            "looks": sum(len(result.test_log) for result in self.results),
+            "num_test_evaluations": sum(len(result.test_log) for result in self.results),
         }
 
 

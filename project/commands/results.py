@@ -76,7 +76,7 @@ def published(group: Group) -> dict[str, Any]:
         "experiment": group.name,
         **{key: summary[key] for key in ("metrics", "seeds", "folds")},
         "epochs": max(result.epochs for result in group.results),
-        **{key: summary[key] for key in ("seconds", "looks")},
+        **{key: summary[key] for key in ("seconds", "num_test_evaluations")},
         "device": distinct(environment["device"][0] for environment in environments),
         "python": distinct(environment["python"] for environment in environments),
         "versions": {p: distinct(e["packages"][p] for e in environments) for p in PACKAGES},
@@ -115,7 +115,7 @@ def table(folder: Path) -> str:
             result["epochs"],
             f"{result['seconds']:.1f} s",
             result["device"],
-            result["looks"],
+            result["num_test_evaluations"],
         )
         lines.append(f"| {' | '.join(map(str, cells))} |\n")
     return HEADER + "".join(lines)

@@ -93,7 +93,10 @@ def as_csv(groups: list[dict[str, Any]]) -> str:
         row = {"group": group["group"], "runs": len(group["runs"]), **group["config"]}
         for name, value in group["metrics"].items():
             row |= {name: value["mean"], f"{name} std": value["std"]}
-        rows.append(row | {"seconds": group["seconds"], "looks": group["looks"]})
+        rows.append(
+            row
+            | {"seconds": group["seconds"], "num_test_evaluations": group["num_test_evaluations"]}
+        )
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
     writer.writeheader()
@@ -113,6 +116,6 @@ def as_table(groups: list[dict[str, Any]]) -> Any:
         metrics, runs = group["metrics"], len(group["runs"])
         overrides = "\n".join(f"{key} {value}" for key, value in group["config"].items())
         values = [plus_minus(metrics[name], runs) if name in metrics else "" for name in names]
-        costs = (f"{group['seconds']:.1f}", str(group["looks"]))
+        costs = (f"{group['seconds']:.1f}", str(group["num_test_evaluations"]))
         table.add_row(group["group"], str(runs), overrides, *values, *costs)
     return table

@@ -24,7 +24,7 @@ def comparison(groups: list[Group], size: Size) -> dict[str, Any]:
                 "overrides": [f"{key} {value}" for key, value in group.overrides.items()],
                 "metrics": [plus_minus(metrics[n], runs) if n in metrics else "" for n in names],
                 "seconds": f"{summary['seconds']:.1f}",
-                "num_test_evaluations": summary["looks"],
+                "num_test_evaluations": summary["num_test_evaluations"],
             }
         )
     figure = io.BytesIO()
