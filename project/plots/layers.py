@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from project.plots.figure import new_figure
-from project.plots.images import show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +56,8 @@ def feature_maps(image: Tensor, maps: dict[str, Tensor], title: str, most: int =
     figure, axes = new_figure(1.25 * (most + 1), 1.35 * len(maps) + 0.5, len(maps), most + 1)
     for a in axes:
         a.set_axis_off()
-    show(axes[0], image)
+    pixels = image.permute(1, 2, 0).squeeze(2).numpy()
+    axes[0].imshow(pixels, cmap="gray", vmin=0, vmax=1)
     for row, (name, channels) in enumerate(maps.items()):
         first, *others = axes[row * (most + 1) : (row + 1) * (most + 1)]
         text = f"{name}\n{'x'.join(map(str, channels.shape))}"
