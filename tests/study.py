@@ -1,6 +1,8 @@
 """Runs of two experiments with two seeds each, and the test between them in plain loops."""
 
 import csv
+import fcntl
+import os
 import shutil
 import statistics
 from pathlib import Path
@@ -17,8 +19,21 @@ QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=
 
 @pytest.fixture(scope="session")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    """Two experiments on the digits with two seeds each, tested; to look at and not to change."""
-    folder, runs = tmp_path_factory.mktemp("studied"), []
+    """Two experiments on the digits with two seeds each, tested; to look at and not to change.
+
+    The first process of a test run that needs them makes them for all.
+    """
+    folder = tmp_path_factory.getbasetemp() / "studied"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = tmp_path_factory.getbasetemp().parent / "studied"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs = [Run(path) for path in folder.glob("digits/*")] or trained(folder)
+    return sorted(runs, key=lambda run: run.config.stat().st_mtime_ns)
+
+
+def trained(folder: Path) -> list[Run]:
+    runs = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         for hidden in ("[64]", "[]"):

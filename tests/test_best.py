@@ -75,6 +75,7 @@ def test_best_of_those_that_are_kept(
     assert best.result["val/loss"] == pytest.approx(lowest_loss(run), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_best_stays_the_best_when_a_run_with_several_goes_on(fit: Callable[..., CLI]) -> None:
     fit(*UNSTEADY, "--model_checkpoint.save_top_k=2")
     main(["fit", "--run=runs/digits", "--trainer.max_epochs=9", *QUIET])

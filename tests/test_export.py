@@ -89,6 +89,7 @@ def test_metadata(name: str, run_copy: Run) -> None:
     assert str(Path(__file__).parent.parent).encode() not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_onnx_names_and_shapes(run_copy: Run) -> None:
     main(["export", "--run", str(run_copy.folder)])
     session = onnxruntime.InferenceSession(run_copy.folder / "export" / "model.onnx")

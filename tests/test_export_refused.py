@@ -14,6 +14,7 @@ from tests.exports import FORMATS
 Fails = Callable[..., str]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, float("nan")])
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_wrong_file_is_not_kept(

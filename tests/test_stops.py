@@ -54,12 +54,13 @@ def test_early_stopping_stays_stopped(
     assert len(rows(run)) > epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "flag"),
     [
         ("max_steps=30", "max_steps"),
-        pytest.param("max_epochs=1", "max_epochs", marks=pytest.mark.slow),
-        pytest.param("max_time=00:00:00:01", "max_time", marks=pytest.mark.slow),
+        ("max_epochs=1", "max_epochs"),
+        ("max_time=00:00:00:01", "max_time"),
     ],
 )
 def test_the_limit_that_was_hit_is_named(

@@ -92,6 +92,7 @@ def test_a_regression_on_features_trains_resumes_and_is_tested(fit: Callable[...
     assert float(tested.trainer.callback_metrics["test/r2"]) >= 0.45
 
 
+@pytest.mark.slow
 def test_regressions_are_compared_and_reported(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ def online_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "create_connection", connect)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("online_is_a_defect")
 def test_offline_run_has_config_history_pictures_and_summary(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]

@@ -337,6 +337,7 @@ def test_image_smaller_than_the_network_can_take(
     assert ("--model.stem small" in said) == (model != "LeNet")
 
 
+@pytest.mark.slow
 def test_grayscale_into_a_checkpoint_of_colour(
     fit: Fit, fails: Fails, mnist_root: Path, cifar_root: Path
 ) -> None:
