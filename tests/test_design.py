@@ -1,7 +1,6 @@
 """The rules that the code is written by."""
 
 import ast
-import re
 from pathlib import Path
 
 import project
@@ -98,10 +97,3 @@ def test_defaults_are_those_of_the_signature() -> None:
     assert type(parameters["lr_schedule"].default).__name__ == GIVEN_TO_MODEL["lr_schedule"]
     model = MLP(num_classes=2, input_shape=(1, 2, 2))
     assert type(model.objective).__name__ == GIVEN_TO_MODEL["objective"]
-
-
-def test_readme() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert len(text.splitlines()) <= 270
-    for name in re.findall(r"`((?:project|configs|tests)/[\w/.]+)`", text):
-        assert (ROOT / name).exists(), name

@@ -1,0 +1,36 @@
+"""The README is short, and what it shows works."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from project.cli.main import CLI
+
+ROOT = Path(__file__).parent.parent
+READMES = ["README.md", *(f"{name}/README.md" for name in ("project", "configs", "tests"))]
+READMES += [
+    f"{name}/README.md" for name in ("project/data", "project/commands", "tests/benchmarks")
+]
+
+
+def test_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 140
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_files_it_names_exist(readme: str) -> None:
+    text = (ROOT / readme).read_text()
+    for name in re.findall(r"`((?:project|configs|tests|\.github)/[\w/.]+)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_its_model_trains(fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[-1:]
+    Path("mine.py").write_text(code)
+    monkeypatch.syspath_prepend(".")
+    model = ["--model=mine.SmallNet", "--model.width=8", "--data=Digits"]
+    cli = fit(*model, "--optimizer.lr=0.01", "--trainer.max_epochs=10")
+    assert cli.result["val/acc"] > 0.3
+    assert cli.model.conv2.weight.shape == (8, 8, 3, 3)
