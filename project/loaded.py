@@ -132,8 +132,8 @@ class LoadedRun:
         model, data = self.model, self.data
         if not isinstance(model, Architecture) or not isinstance(data, ImageDataModule):
             raise UserError(
-                f"predict needs a network with an objective and a dataset of project.data, not "
-                f"{type(model).__name__} and {type(data).__name__}: use .model and .data"
+                "predict needs a network with an objective and data of project.data, "
+                f"not {type(model).__name__} and {type(data).__name__}: use .model and .data"
             )
         one = isinstance(images, str | np.ndarray) or not isinstance(images, Iterable)
         given = [images] if one else list(images)

@@ -66,15 +66,19 @@ LONGER = {
     "models.googlenet": (201, "the paper's blocks and network are read together"),
     "models.resnet": (182, "the paper's blocks and network are read together"),
     "models.pretrained": (176, "one way from a name or file to checked tensors"),
-    "cli.main": (199, "the one LightningCLI subclass, and what runs a command"),
+    "cli.main": (192, "the one LightningCLI subclass, and what runs a command"),
 }
 
 
 def test_files_and_functions_are_small() -> None:
     for path in FILES:
         text, name = path.read_text(), module(path)
-        assert len(text.splitlines()) <= LONGER.get(name, (160,))[0], path
-        for node in ast.walk(ast.parse(text)):
+        tree = ast.parse(text)
+        # An import counts as one line, for the package's name decides whether it needs more.
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        lines = len(text.splitlines()) - sum(n.end_lineno - n.lineno for n in imports)
+        assert lines <= LONGER.get(name, (160,))[0], path
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and not path.is_relative_to(PACKAGE / "models"):
                 assert node.end_lineno is not None
                 assert node.end_lineno - node.lineno < 50, f"{path}: {node.name}"

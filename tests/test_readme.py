@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import project
 from project.cli.main import CLI
 
-ROOT = Path(__file__).parent.parent
+ROOT, PACKAGE = Path(__file__).parent.parent, project.__name__
 READMES = ["README.md", *(f"{name}/README.md" for name in ("project", "configs", "tests"))]
 READMES += [
     f"{name}/README.md" for name in ("project/data", "project/commands", "tests/benchmarks")
@@ -22,7 +23,7 @@ def test_is_short() -> None:
 @pytest.mark.parametrize("readme", READMES)
 def test_files_it_names_exist(readme: str) -> None:
     text = (ROOT / readme).read_text()
-    for name in re.findall(r"`((?:project|configs|tests|\.github)/[\w/.]+)`", text):
+    for name in re.findall(rf"`((?:{PACKAGE}|configs|tests|\.github)/[\w/.]+)`", text):
         assert (ROOT / name).exists(), name
 
 

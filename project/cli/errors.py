@@ -94,9 +94,8 @@ def end(error: BaseException) -> NoReturn:
     """
     if isinstance(error, Interrupted):
         name = signal.Signals(error.signum).name
-        message = (
-            f"ended by {name}, everything is saved: python -m project fit --run {error.run.folder}"
-        )
+        message = f"ended by {name}, everything is saved: "
+        message += f"python -m project fit --run {error.run.folder}"
         if error.signum == signal.SIGUSR1 and rank_zero_only.rank == 0:
             message += requeue()
         # What started the processes takes a status for a failure, and kills the first, which has
@@ -127,9 +126,7 @@ def is_first() -> bool:
     if not torch.distributed.is_available() or not torch.distributed.is_initialized():
         return rank_zero_only.rank == 0
     try:
-        return (
-            int(torch.distributed.distributed_c10d._get_default_store().add("project/ended", 1))
-            == 1
-        )
+        store = torch.distributed.distributed_c10d._get_default_store()
+        return int(store.add("project/ended", 1)) == 1
     except RuntimeError:  # the process that holds the store is gone
         return True

@@ -55,6 +55,7 @@ class CLI(LightningCLI):
     def __init__(self, arguments: Arguments, observers: Sequence[L.Callback] = ()) -> None:
         self.arguments, self.observers, self.start = arguments, observers, callbacks.Start()
         self.command = import_command(arguments.command)
+        program = f"python -m project {arguments.command}"
         with translated(self.start):
             super().__init__(
                 model_class=L.LightningModule,
@@ -67,8 +68,8 @@ class CLI(LightningCLI):
                 # once.
                 trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
                 parser_kwargs={
-                    "prog": f"python -m project {arguments.command}",
-                    "usage": f"python -m project {arguments.command} [--KEY VALUE ...]",
+                    "prog": program,
+                    "usage": f"{program} [--KEY VALUE ...]",
                     "description": f"{self.command.__doc__} {COMMON_KEYS}",
                     "exit_on_error": False,
                     "allow_abbrev": False,
@@ -169,11 +170,10 @@ def run_command(words: list[str], observers: Sequence[L.Callback] = ()) -> CLI:
 
 
 def run_folder_command(name: str, *words: str) -> None:
-    """Run a command on run folders."""
+    """Run a command on folders."""
     command = import_command(name)
-    parser = ArgumentParser(
-        prog=f"python -m project {name}", description=command.__doc__, exit_on_error=False
-    )
+    program = f"python -m project {name}"
+    parser = ArgumentParser(prog=program, description=command.__doc__, exit_on_error=False)
     command.add_arguments(parser)
     command.run(parser.parse_args(words))
 
@@ -181,8 +181,8 @@ def run_folder_command(name: str, *words: str) -> None:
 def main(args: list[str] | None = None) -> CLI | None:
     """Run a command line, ``sys.argv`` by default.
 
-    `project.cli.errors.end` has the exit statuses: an error of the user ends in one line on stderr
-    and status 2. With the environment variable PROJECT_TRACEBACK set, errors show their traceback.
+    `end` has the exit statuses: an error of the user ends in one line on stderr and status 2. With
+    the environment variable PROJECT_TRACEBACK set, errors show their traceback.
     """
     words = sys.argv[1:] if args is None else args
     quieten()

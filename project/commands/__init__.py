@@ -34,8 +34,8 @@ RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run.
 test, validate, predict and export use its best checkpoint, and fit goes on from its last one.
 fit --find lr and fit --find batch_size look for a value, and train nothing.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
-python -m project COMMAND --help lists the keys of a command; --print_config prints the merged
-config.
+python -m project COMMAND --help lists the keys of a command;
+--print_config prints the merged config.
 """
 
 

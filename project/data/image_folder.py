@@ -21,8 +21,8 @@ class ImageFolder(ImageDataModule):
     """Images in ``root/train/<class>/*`` and ``root/val/<class>/*``; a subclass gives `crops`.
 
     Args:
-        cache: Read images of this short side, which ``python -m project prepare`` made; None for
-            the original ones.
+        cache: Read images of this short side, which ``python -m project prepare``
+            made; None for the original ones.
         max_unreadable: Largest fraction of a split's images that may be skipped because they
             cannot be read.
         classes: Names of the class folders in order; None for the folders in ``root/train``.

@@ -25,16 +25,15 @@ class Prepared:
             count = json.loads((folder / f"{split}.json").read_text(encoding="utf-8"))["shards"]
         except FileNotFoundError:
             raise UserError(
-                f"{folder} has no prepared {split} images: make them once with python -m project "
-                "prepare and the same --config and --data"
+                f"{folder} has no prepared {split} images: make them once with "
+                "python -m project prepare and the same --config and --data"
             ) from None
         self.shards = [folder / f"{split}-{k:05d}.jpegs" for k in range(count)]
         indices = [read_index(shard) for shard in self.shards]
         for shard, index in zip(self.shards, indices, strict=True):
             if not index or not shard.exists() or shard.stat().st_size != sum(index["sizes"]):
-                raise UserError(
-                    f"{shard} is damaged or missing: python -m project prepare fixes it"
-                )
+                fix = "python -m project prepare"
+                raise UserError(f"{shard} is damaged or missing: {fix} fixes it")
         self.names = np.array([os.fsencode(name) for index in indices for name in index["names"]])
         sizes = [np.array(index["sizes"], dtype=np.int64) for index in indices]
         self.sizes = np.concatenate(sizes)

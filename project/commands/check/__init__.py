@@ -1,4 +1,4 @@
-"""`python -m project check`: find mistakes in data and model before they cost a week."""
+"""`python -m project check`: find mistakes in data and model, in seconds."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m project export`: a run's network as one file, which needs none of this code."""
+"""`python -m project export`: a run's network as one file without this code."""
 
 from collections.abc import Callable
 from pathlib import Path

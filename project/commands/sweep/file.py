@@ -123,7 +123,5 @@ def fit_words(command: Any, path: Path) -> list[str]:
     """
     words = [str(word) for word in command] if isinstance(command, list) else []
     if words[-1:] != ["${args}"] or words.count("fit") != 1 or "project" not in words:
-        raise UserError(
-            f"{path}: command must be a list with -m project fit ... and ${{args}} at its end"
-        )
+        raise UserError(f"{path}: command must list -m project fit ... with ${{args}} at its end")
     return words[words.index("fit") + 1 : -1]
