@@ -8,6 +8,7 @@ import pickle
 import struct
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
 # A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
 DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
 QUIET = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+
+
+@functools.cache
+def is_there(part: str) -> bool:
+    """Whether a command, an architecture or a dataset was not deleted, by the name of its module."""
+    names = [f"project.{folder}.{part.lower()}" for folder in ("commands", "models", "data")]
+    return any(find_spec(name) for name in names)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of parts that were deleted."""
+    needs = {item: [part for m in item.iter_markers("needs") for part in m.args] for item in items}
+    items[:] = [item for item, parts in needs.items() if all(map(is_there, parts))]
+    config.hook.pytest_deselected(items=list(needs.keys() - set(items)))
 
 
 def slow_but(quick: Collection[str], names: Iterable[str]) -> list[Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
+import pytest
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from project.models import Architecture
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 
+pytestmark = pytest.mark.needs("export")
 FORMATS = {"onnx": "model.onnx", "torch_export": "model.pt2"}
 
 

@@ -14,6 +14,7 @@ from project.data.transforms.augment import AlternatingFlip, Crop
 from project.models.airbench import Airbench, whitening
 from tests.test_resume import Crash, Stop, crash
 
+pytestmark = pytest.mark.needs("Airbench")
 SHAPE = {"num_classes": 10, "input_shape": (3, 32, 32)}
 
 
@@ -100,6 +101,7 @@ def test_crop_reflects() -> None:
     assert any(np.array_equal(out[0, 0].numpy(), window) for window in windows)
 
 
+@pytest.mark.needs("cifar")
 def test_optimiser_without_groups_is_refused(cifar_root: object, fails: Callable[..., str]) -> None:
     args = [
         "--model=Airbench",
@@ -137,6 +139,7 @@ def state(cli: CLI) -> dict[str, torch.Tensor]:
     return dict(torch.load(cli.run.checkpoint("last"), weights_only=True)["state_dict"])
 
 
+@pytest.mark.needs("cifar")
 @pytest.mark.slow
 def test_recipe_trains_and_goes_on_exactly(fit: Callable[..., CLI], cifar_root: object) -> None:
     """From within the first epoch of five steps, whose first batch whitens."""

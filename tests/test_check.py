@@ -13,6 +13,7 @@ from project.data import CIFAR10, MNIST, Digits
 from project.models import Architecture
 from tests.conftest import DATA
 
+pytestmark = pytest.mark.needs("check")
 Checked = Callable[..., tuple[dict[str, str], str]]
 
 

@@ -15,6 +15,8 @@ from project.cli.main import main
 from project.run.folder import Run
 from tests.study import analysis_of_variance, correct
 
+pytestmark = pytest.mark.needs("compare")
+
 
 def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [f"--csv={tmp_path}/t.csv", f"--json={tmp_path}/t.json", f"--picture={tmp_path}/t.png"]

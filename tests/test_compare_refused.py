@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from project.cli.main import main
 from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.study import copied
 
+pytestmark = pytest.mark.needs("compare")
 Fails = Callable[..., str]
 
 

@@ -13,6 +13,8 @@ from project.commands.describe import layers
 from project.models import Architecture, LeNet
 from tests.test_networks import IMAGENET, PUBLISHED
 
+pytestmark = pytest.mark.needs("describe")
+
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "GoogLeNet-aux"])
 def test_macs_are_torchvisions(name: str) -> None:

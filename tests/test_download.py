@@ -13,6 +13,7 @@ from project.cli.main import main
 from project.data import CIFAR10, CIFAR100
 from tests.conftest import QUIET
 
+pytestmark = pytest.mark.needs("cifar")
 Fails = Callable[..., str]
 Publish = Callable[..., list[str]]
 LENET = [

@@ -19,6 +19,7 @@ from project.run.folder import Run
 from tests.conftest import slow_but
 from tests.exports import FORMATS, check_computes, metadata, trained, truth
 
+pytestmark = pytest.mark.needs("export")
 Fails = Callable[..., str]
 
 

@@ -11,6 +11,7 @@ from project.commands.export.classifier import Classifier
 from project.run.folder import Run
 from tests.exports import FORMATS
 
+pytestmark = pytest.mark.needs("export")
 Fails = Callable[..., str]
 
 

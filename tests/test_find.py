@@ -10,6 +10,8 @@ from PIL import Image
 
 from project.cli.main import CLI
 
+pytestmark = pytest.mark.needs("tune")
+
 
 def state(cli: CLI) -> dict[str, torch.Tensor]:
     return dict(torch.load(cli.run.checkpoint("last"), weights_only=True)["state_dict"])

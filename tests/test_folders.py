@@ -27,6 +27,7 @@ from project.data.loaders import EvalLoader, TrainLoader, identity
 from project.data.sampler import TrainBatches
 from tests.conftest import QUIET
 
+pytestmark = pytest.mark.needs("ImageNet")
 Fails = Callable[..., str]
 SHORT = ["--trainer.max_epochs=1"]
 
@@ -440,6 +441,7 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.needs("prepare")
 def test_cache_gives_the_images_at_that_size(
     fit: Callable, copied: Path, photo: np.ndarray, capsys
 ) -> None:
@@ -474,6 +476,7 @@ def test_cache_gives_the_images_at_that_size(
     assert len(tested.datamodule.test_set) == 12
 
 
+@pytest.mark.needs("prepare")
 def test_prepare_goes_on_and_ends_with_the_same_bytes(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Fails
 ) -> None:
@@ -520,6 +523,7 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     assert decode(ImageNet(root=str(copied), cache=24).load(train=True).files.read(0)).max() < 3
 
 
+@pytest.mark.needs("prepare")
 @pytest.mark.slow
 def test_killed_prepare_leaves_nothing_half_written(
     copied: Path, tmp_path: Path, photo: np.ndarray

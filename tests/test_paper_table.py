@@ -17,6 +17,8 @@ from project.cli.main import main
 from project.run.folder import Run
 from tests.study import analysis_of_variance, correct
 
+pytestmark = pytest.mark.needs("compare")
+
 HARD = "a_b%c&d#e{f}$g~h^i<j>k|l`m*n[o]"
 COMMANDS = {
     r"\textbackslash{}": "\\",

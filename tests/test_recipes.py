@@ -24,6 +24,7 @@ ON = {
 }
 
 
+@pytest.mark.needs("describe")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_understood(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from project.cli.main import main
 from project.run.folder import Run
+
+pytestmark = pytest.mark.needs("report")
 
 
 class Page(HTMLParser):

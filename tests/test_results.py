@@ -14,6 +14,7 @@ from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.study import copied
 
+pytestmark = pytest.mark.needs("results")
 ROOT = DEFAULT_CONFIG.parent.parent
 
 

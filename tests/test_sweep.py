@@ -16,6 +16,7 @@ import yaml
 from project.cli.arguments import DEFAULT_CONFIG
 from project.cli.main import CLI, main
 
+pytestmark = pytest.mark.needs("sweep")
 optuna = pytest.importorskip("optuna")
 Fails = Callable[..., str]
 SHIPPED = DEFAULT_CONFIG.parent / "sweeps" / "digits.yaml"

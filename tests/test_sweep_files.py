@@ -11,6 +11,8 @@ from project.cli.main import CLI
 from project.commands.sweep.file import read_sweep
 from tests.test_sweep import SHIPPED, SWEEP, Fails, write
 
+pytestmark = pytest.mark.needs("sweep")
+
 
 def test_files_that_are_wrong(tmp_path: Path, fails: Fails) -> None:
     def said(**changes: Any) -> str:

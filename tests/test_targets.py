@@ -93,6 +93,7 @@ def test_a_regression_on_features_trains_resumes_and_is_tested(fit: Callable[...
 
 
 @pytest.mark.slow
+@pytest.mark.needs("compare", "report")
 def test_regressions_are_compared_and_reported(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +110,7 @@ def test_regressions_are_compared_and_reported(
     assert "Predicted and true values, test set" in page
 
 
+@pytest.mark.needs("compare")
 def test_runs_without_predictions_are_compared(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:

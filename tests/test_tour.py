@@ -50,6 +50,7 @@ def run(source: str, name: str, names: dict[str, Any]) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.needs("compare")
 def test_notebook_runs_in_a_minute(
     notebook: dict[str, Any],
     tmp_path: Path,
