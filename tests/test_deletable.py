@@ -3,10 +3,8 @@
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -15,132 +13,79 @@ import pytest
 
 import project.data
 import project.models
+from project.commands import COMMANDS
+from project.commands.new.omission import without
+from project.commands.new.parts import Part, find_parts, needed_by, texts_of
 
+pytestmark = pytest.mark.needs("new")
 ROOT = Path(project.__file__).parent.parent
-DEFAULT_COMMANDS = {"__init__", "fit", "validate", "test", "predict"}
+FILES = {
+    path.relative_to(ROOT).as_posix(): path.read_bytes()
+    for folder in ("project", "configs")
+    for path in [*(ROOT / folder).rglob("*"), ROOT / "pyproject.toml", ROOT / "README.md"]
+    if path.is_file() and "__pycache__" not in path.parts
+}
+TEXTS = texts_of(FILES, project.__name__)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A module that a user may delete.
-
-    Attributes:
-        module: Its dotted name.
-        names: The classes that its package exports from it; none for a command.
-    """
-
-    module: str
-    names: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> list[Path]:
-        """Its files, relative to the root."""
-        path = Path(*self.module.split("."))
-        tracked = subprocess.check_output(["git", "ls-files", f"{path}.py", path], cwd=ROOT)
-        return [Path(line) for line in tracked.decode().splitlines()]
-
-    @property
-    def package(self) -> Path:
-        return Path(*self.module.split(".")[:-1]) / "__init__.py"
+def modules(package: ModuleType, base: type, default: type) -> set[str]:
+    """Names of the modules with classes below ``base``, but for those that ``default`` needs."""
+    kinds = [getattr(package, name) for name in package.__all__]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, base)]
+    return {kind.__module__.split(".")[-1] for kind in kinds if not issubclass(default, kind)}
 
 
-def classes(package: ModuleType, base: type, default: type) -> list[Part]:
-    """Modules with classes below ``base``, without those that ``default`` needs."""
-    by_module: dict[str, list[str]] = {}
-    for name in package.__all__:
-        kind = getattr(package, name)
-        if isinstance(kind, type) and issubclass(kind, base) and not issubclass(default, kind):
-            by_module.setdefault(kind.__module__, []).append(name)
-    return [Part(module, tuple(names)) for module, names in by_module.items()]
+NAMES = {
+    *COMMANDS.keys() - {"fit", "validate", "test", "predict"},
+    *modules(project.models, L.LightningModule, project.models.MLP),
+    *modules(project.data, L.LightningDataModule, project.data.Digits),
+    "tune",  # fit offers --find if it is there
+}
+PARTS = [part for part in find_parts(FILES, project.__name__) if part.name in NAMES]
 
 
-def commands() -> list[Part]:
-    names = {path.stem for path in (ROOT / "project" / "commands").glob("[!_.]*")}
-    return [Part(f"project.commands.{name}") for name in sorted(names - DEFAULT_COMMANDS)]
-
-
-# fit offers --find if this is there.
-PENDING = {"project.commands.tune"}
-PARTS = [
-    *commands(),
-    *classes(project.models, L.LightningModule, project.models.MLP),
-    *classes(project.data, L.LightningDataModule, project.data.Digits),
-]
-
-
-def named_in(path: Path) -> set[str]:
-    """Identifiers, imported modules and words of strings in a file, but not in its docstrings."""
-    tree, found = ast.parse(path.read_text()), set()
-    docs = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom | ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif (
-            isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
-        ):
-            found |= set(re.findall(r"[\w.]+", node.value))
-    return found
+def test_all_are_found() -> None:
+    assert sorted(part.name for part in PARTS) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.module)
 def test_nothing_else_names_it(part: Part) -> None:
     """Beside its package's list."""
-    if part.module in PENDING:
-        pytest.skip("fit offers --find if it is there")
-    own = {ROOT / path for path in (*part.files, part.package)}
-    for path in (ROOT / "project").rglob("*.py"):
-        if path not in own:
-            words = named_in(path)
-            assert not words & set(part.names), path
-            assert not [word for word in words if f"{word}.".startswith(f"{part.module}.")], path
+    assert needed_by(part, [part], TEXTS) is None
+
+
+# The parts that copies may be without.
+SHIPPED = """
+    check compare describe export new prepare report results sweep tune
+    airbench alexnet googlenet lenet resnet vgg
+    cifar imagenet mnist
+"""
+
+
+def test_marks_name_parts() -> None:
+    """Tests of a misspelt part would never run."""
+    for path in (ROOT / "tests").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.needs":
+                words = {word.value for word in node.args if isinstance(word, ast.Constant)}
+                assert {str(word).lower() for word in words} <= {*NAMES, *SHIPPED.split()}, path
 
 
 def test_nothing_names_the_benchmarks() -> None:
     for path in [*(ROOT / "project").rglob("*.py"), *(ROOT / "tests").glob("*.py")]:
         if path.name not in ("test_benchmarks.py", "test_deletable.py"):
-            words = named_in(path)
-            assert not [word for word in words if f"{word}.".startswith("tests.benchmarks.")], path
-
-
-def delete(part: Part, copy: Path) -> None:
-    """Delete a part, its lines in the package's list and its configs from a copy."""
-    for path in part.files:
-        (copy / path).unlink()
-    shutil.rmtree(copy / Path(*part.module.split(".")), ignore_errors=True)
-    name = part.module.rpartition(".")[2]
-    lines = (copy / part.package).read_text().splitlines(keepends=True)
-    words = rf"{re.escape(part.module)}\b" + (rf'|"{name}"' if not part.names else "")
-    text = "".join(line for line in lines if not re.search(words, line))
-    for exported in part.names:
-        text = re.sub(rf'"{exported}",? ?', "", text)
-    (copy / part.package).write_text(text)
-    for path in (copy / "configs").rglob("*.yaml"):
-        uncommented = re.sub(r"#.*", "", path.read_text())
-        if any(re.search(rf"\b{exported}\b", uncommented) for exported in part.names):
-            path.unlink()
+            assert not re.search(r"(from|import) tests.benchmarks", path.read_text()), path
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_rest_is_imported_and_trains(tmp_path: Path) -> None:
-    tracked = subprocess.check_output(["git", "ls-files", "project", "configs"], cwd=ROOT)
     copies = []
-    for part in [part for part in PARTS if part.module not in PENDING]:
-        copies.append(tmp_path / part.module)
-        for line in tracked.decode().splitlines():
-            (copies[-1] / line).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / line, copies[-1] / line)
-        delete(part, copies[-1])
+    for part in PARTS:
+        copies.append(tmp_path / part.name)
+        for path, content in without(FILES, [part], project.__name__).items():
+            (copies[-1] / path).parent.mkdir(parents=True, exist_ok=True)
+            (copies[-1] / path).write_bytes(content)
     command = [sys.executable, str(ROOT / "tests" / "import_and_train.py"), *map(str, copies)]
     environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)

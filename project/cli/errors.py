@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from project.callbacks import Interrupted, Start
 from project.cli.messages import one_line
+from project.commands import TRAINER_COMMANDS
 from project.errors import UserError
 from project.run.distributed import RankFailure, check_ranks, requeue
 
@@ -31,7 +32,7 @@ LIBRARIES = {
 COMMAND_MODULES = {
     "project.callbacks.run_recorder",
     *(f"project.cli.{name}" for name in ("errors", "keys", "main", "trainer")),
-    *(f"project.commands.{name}" for name in ("fit", "validate", "test", "predict")),
+    *(f"project.commands.{name}" for name in TRAINER_COMMANDS),
 }
 
 

@@ -1,12 +1,13 @@
 """The commands: a module or folder for each, which is imported when its command is used.
 
 Each module's docstring is its help, and its function ``run`` is called: commands on a config take
-the `CLI`, commands on run folders take the parsed arguments. ``add_arguments(parser)`` is optional.
+the `CLI`, commands on folders take the parsed arguments. ``add_arguments(parser)`` is optional.
 """
 
 from importlib import import_module
 from types import ModuleType
 
+TRAINER_COMMANDS = ("fit", "validate", "test", "predict")  # any other may be deleted
 CONFIG_COMMANDS = {
     "fit": "train; without a config, on handwritten digits that need no download",
     "validate": "evaluate on the validation set",
@@ -22,6 +23,7 @@ FOLDER_COMMANDS = {
     "report": "write one HTML file with all there is to see: RUN ...",
     "results": "write configs/results/*.json and the README's table of them: RUN ...",
     "sweep": "search hyperparameters with Optuna, in many processes: FILE --trials N",
+    "new": "copy this template under a name of your own: DIR --without PART,...",
 }
 COMMANDS = CONFIG_COMMANDS | FOLDER_COMMANDS
 HELP = """A PyTorch Lightning research template for image classification.

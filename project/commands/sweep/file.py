@@ -11,7 +11,7 @@ from project.commands.sweep.space import Sweep
 from project.errors import UserError
 
 REQUIRED = ("command", "method", "metric", "parameters")
-KEYS = ("program", *REQUIRED, "early_terminate", "name", "description", "project")
+KEYS = ("program", *REQUIRED, "early_terminate", "name", "description", "project")  # W&B's
 METHODS = ("bayes", "random", "grid")
 PARAMETER_KEYS = ("value", "values", "min", "max", "distribution")
 DISTRIBUTIONS = ("constant", "categorical", "uniform", "int_uniform", "log_uniform_values")
