@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import os
 import pickle
+import re
 import struct
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -35,6 +36,11 @@ def is_there(part: str) -> bool:
     """Whether a command, an architecture or a dataset was not deleted, by the name of its module."""
     names = [f"project.{folder}.{part.lower()}" for folder in ("commands", "models", "data")]
     return any(find_spec(name) for name in names)
+
+
+def there(names: Iterable[str]) -> list[str]:
+    """Those of the names of networks, such as VGG16-bn, whose class was not deleted."""
+    return [name for name in names if is_there(re.split(r"\d|-", name)[0])]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from project.models import MLP, ResNet, Task
+from project.models import MLP, Task
 
 
 class Autoencoder(Task):
@@ -35,6 +35,8 @@ class SimCLR(Task):
     def __init__(self, *, input_shape: tuple[int, ...], temperature: float = 0.5, **kwargs) -> None:
         super().__init__(**kwargs)
         self.temperature = temperature
+        from project.models import ResNet
+
         self.network = ResNet(num_classes=1, input_shape=input_shape, stem="small")
         width = self.network.fc.in_features
         self.projection = nn.Sequential(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 32))

@@ -10,7 +10,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
-from project.data import CIFAR10, ColorJitter, CutMix, Mixup, RandAugment, TrivialAugment
+from project import data as datasets
+from project.data import ColorJitter, CutMix, Mixup, RandAugment, TrivialAugment
 from project.data.transforms.augment import (
     Crop,
     Flip,
@@ -269,9 +270,10 @@ def test_erased_areas_are_torchvisions() -> None:
     assert torch.allclose(erased.std(), area.std(), rtol=0.05)
 
 
+@pytest.mark.needs("cifar")
 @pytest.mark.parametrize("mix", [Mixup(1.0), CutMix(1.0)])
 def test_mixed_batches_have_soft_targets(mix: Mixup) -> None:
-    data = CIFAR10(augment=[Flip()], mix=mix)
+    data = datasets.CIFAR10(augment=[Flip()], mix=mix)
     x, y = torch.randint(256, (64, 3, 32, 32), dtype=torch.uint8), torch.arange(64) % 10
     _, soft = data.to_input(x, y, step=3)
     assert soft.shape == (64, 10)
@@ -280,9 +282,10 @@ def test_mixed_batches_have_soft_targets(mix: Mixup) -> None:
     assert torch.equal(data.to_input(x, y)[1], y)  # evaluation is not mixed
 
 
+@pytest.mark.needs("cifar")
 def test_batches_depend_on_seed_step_and_nothing_else() -> None:
     x, y = torch.randint(256, (16, 3, 32, 32), dtype=torch.uint8), torch.arange(16) % 10
-    data = CIFAR10(augment=[RandAugment(), Crop(), Flip(), Cutout()], mix=CutMix())
+    data = datasets.CIFAR10(augment=[RandAugment(), Crop(), Flip(), Cutout()], mix=CutMix())
     first, _ = data.to_input(x, y, step=5)
     torch.manual_seed(99)
     torch.rand(7)

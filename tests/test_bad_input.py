@@ -72,8 +72,10 @@ MLP_ON_MNIST = [
         ),
         (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
         (["fit", "--model.optimizer=SGD"], "use --optimizer"),
-        (["fit", "--model=LeNet"], "data"),
-        (["fit", "--model=LeNet", "--data=Digits"], "12x12"),
+        pytest.param(["fit", "--model=LeNet"], "data", marks=pytest.mark.needs("LeNet")),
+        pytest.param(
+            ["fit", "--model=LeNet", "--data=Digits"], "12x12", marks=pytest.mark.needs("LeNet")
+        ),
         (["fit", "--config=configs/nothing.yaml"], "cannot read the config"),
         (["fit", "--data.batch_size=0"], "must be positive"),
         (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
@@ -85,36 +87,55 @@ MLP_ON_MNIST = [
         (["fit", "--images", "a.png"], "only predict and export take it"),
         (["fit", "--input_shape=[1,8,8]"], "only describe takes it"),
         (["fit", "--num_classes=3"], "only describe takes it"),
-        (
+        pytest.param(
             ["describe", "--model=VGG", "--input_shape=[3,28,28]"],
             "not 28x28: use --model.stem small",
+            marks=pytest.mark.needs("VGG", "describe"),
         ),
-        (
+        pytest.param(
             ["describe", "--model=ResNet", "--model.stem=small", "--model.pool=avg"],
             "small stem does not pool",
+            marks=pytest.mark.needs("ResNet", "describe"),
         ),
-        (
+        pytest.param(
             ["describe", "--model=ResNet", "--model.depth=19"],
             "expected one of 18, 34, 50, 101, 152",
+            marks=pytest.mark.needs("ResNet", "describe"),
         ),
-        (["describe", "--model=ResNet", "--num_classes=-1"], "must be positive"),
-        (["describe", "--model=ResNet", "--num_classes=0"], "must be positive"),
-        (
+        pytest.param(
+            ["describe", "--model=ResNet", "--num_classes=-1"],
+            "must be positive",
+            marks=pytest.mark.needs("ResNet", "describe"),
+        ),
+        pytest.param(
+            ["describe", "--model=ResNet", "--num_classes=0"],
+            "must be positive",
+            marks=pytest.mark.needs("ResNet", "describe"),
+        ),
+        pytest.param(
             ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,-1,5]"],
             "must be positive",
+            marks=pytest.mark.needs("GoogLeNet", "describe"),
         ),
-        (
+        pytest.param(
             ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,1,1]"],
             "2x2 pixels or more",
+            marks=pytest.mark.needs("GoogLeNet", "describe"),
         ),
-        (["describe", "--model=ResNet", "--checkpoint=best"], "only validate, test"),
-        (
+        pytest.param(
+            ["describe", "--model=ResNet", "--checkpoint=best"],
+            "only validate, test",
+            marks=pytest.mark.needs("ResNet", "describe"),
+        ),
+        pytest.param(
             ["fit", "--data=ImageNet", "--model=ResNet", "--data.min_area=-1"],
             "a fraction of the area",
+            marks=pytest.mark.needs("ResNet", "ImageNet"),
         ),
-        (
+        pytest.param(
             ["fit", "--data=ImageNet", "--model=ResNet", "--data.root=nowhere"],
             "holds no folder for each class",
+            marks=pytest.mark.needs("ResNet", "ImageNet"),
         ),
         (["fit", "--lr_schedule=Polynomial", "--lr_schedule.power=0"], "positive"),
         (["fit", "--checkpoint=best"], "only validate, test, predict and export take it"),
@@ -200,9 +221,10 @@ def test_only_an_argument_of_the_class_is_suggested(
         (DIGITS.replace("hidden:", "hiden:"), "did you mean hidden?"),
         (DIGITS.replace("max_epochs:", "max_epoch:"), "did you mean trainer.max_epochs?"),
         (DIGITS.replace("class_path: Rotate", "class_path: Rotte"), "did you mean Rotate?"),
-        (
+        pytest.param(
             DIGITS.replace("class_path: MLP", "class_path: LeNet"),
             "'hidden' is not accepted by LeNet",
+            marks=pytest.mark.needs("LeNet"),
         ),
         (DIGITS.replace("hidden:", "num_classes: 3\n    hidden:"), "comes from the data"),
         (
@@ -306,6 +328,7 @@ def test_config_of_another_model_on_a_run(run_copy: Run, fails: Fails) -> None:
     assert "layers.0.weight is (512, 64) in it and (7, 64) in this MLP" in said
 
 
+@pytest.mark.needs("mnist")
 def test_mnist_without_files_and_network(fails: Fails, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import MNIST
 
@@ -318,6 +341,7 @@ def test_mnist_without_files_and_network(fails: Fails, monkeypatch: pytest.Monke
     assert "put train-images-idx3-ubyte" in said
 
 
+@pytest.mark.needs("mnist")
 @pytest.mark.parametrize(
     ("name", "edit", "said"),
     [
@@ -450,6 +474,7 @@ def test_bug_in_a_class_of_the_script_that_is_run_keeps_its_traceback() -> None:
     assert 'script.py", line' in done.stderr
 
 
+@pytest.mark.needs("compare", "report")
 @pytest.mark.parametrize(
     "args", [["report", "--output=/proc/a/b.html"], ["compare", "--picture=/proc/a.png"]]
 )

@@ -23,6 +23,8 @@ from tests.benchmarks.speedups import measure as measure_patches
 from tests.benchmarks.turns import ByHand, TakeTurns
 from tests.conftest import QUIET
 
+pytestmark = pytest.mark.needs("Airbench", "cifar", "ImageNet", "MNIST", "ResNet")
+
 SMALL = {"device": "cpu", "side": 64, "classes": 10, "batch": 4, "no_compile": True}
 
 

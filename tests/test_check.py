@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from project import data as datasets
 from project.cli.main import main
-from project.data import CIFAR10, MNIST, Digits
+from project.data import Digits
 from project.models import Architecture
 from tests.conftest import DATA
 
@@ -104,6 +105,7 @@ def test_what_cannot_learn_is_found(checked: Checked, monkeypatch: pytest.Monkey
     assert verdicts["one batch overfits"] == "wrong"
 
 
+@pytest.mark.needs("LeNet", "ImageNet")
 @pytest.mark.slow
 def test_files_that_cannot_be_read_are_listed(
     checked: Checked, folders: Path, tmp_path: Path
@@ -131,8 +133,10 @@ def test_files_that_cannot_be_read_are_listed(
 
 
 @pytest.mark.skipif(DATA is None, reason="needs the real MNIST and CIFAR-10: set PROJECT_DATA")
-@pytest.mark.parametrize("kind", [MNIST, CIFAR10])
-def test_statistics_are_those_of_the_real_files(kind: type[MNIST]) -> None:
+@pytest.mark.needs("MNIST", "cifar")
+@pytest.mark.parametrize("name", ["MNIST", "CIFAR10"])
+def test_statistics_are_those_of_the_real_files(name: str) -> None:
+    kind = getattr(datasets, name)
     data = kind(root=str(DATA), download=False)
     x = data.load(train=True).x.double() / 255
     assert tuple(round(v, 4) for v in x.mean((0, 2, 3)).tolist()) == data.mean

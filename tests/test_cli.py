@@ -293,6 +293,7 @@ def test_another_class_forgets_the_arguments_of_the_first(fit: Fit, tmp_path: Pa
     assert (same.defaults["lr"], same.defaults["eps"]) == (0.003, 1e-6)
 
 
+@pytest.mark.needs("LeNet", "mnist")
 def test_another_model_or_dataset_keeps_what_all_of_them_take() -> None:
     """A run on other data with the augmentation and mixing turned off would look like a bad model."""
     mixup = DEFAULT_CONFIG.parent / "with" / "mixup.yaml"
@@ -431,6 +432,7 @@ def test_moved_run_keeps_its_best(run_copy: Run) -> None:
     ]
 
 
+@pytest.mark.needs("compare")
 @pytest.mark.slow
 def test_names_are_no_markup(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     fit("--trainer.max_epochs=1", "--experiment=a[/b] [red]")

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.needs("compare")
 Fails = Callable[..., str]
 
 
+@pytest.mark.needs("mnist")
 def test_what_cannot_be_compared(
     studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails
 ) -> None:

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from project import data as datasets
 from project.cli.main import CLI
-from project.data import CIFAR10, CIFAR100, MNIST, Digits
+from project.data import Digits
 from project.data.loaders import TrainLoader
 from project.data.sampler import EvalBatches, TrainBatches
 from project.data.splits import stratified_fold, stratified_split
@@ -52,8 +53,9 @@ def test_digits() -> None:
     assert Digits.std == (round(float(pixels.std(correction=0)), 4),)
 
 
+@pytest.mark.needs("mnist")
 def test_mnist_files(mnist_root: Path) -> None:
-    data = MNIST(root=str(mnist_root), download=False)
+    data = datasets.MNIST(root=str(mnist_root), download=False)
     data.prepare_data()
     train, test = data.load(train=True), data.load(train=False)
     assert (train.x.shape, train.x.dtype, train.y.dtype) == (
@@ -68,11 +70,12 @@ def test_mnist_files(mnist_root: Path) -> None:
     assert torch.equal(test.y, read_label_file(str(raw / "t10k-labels-idx1-ubyte")))
 
 
+@pytest.mark.needs("mnist")
 def test_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert MNIST().root == Path("data").absolute()
+    assert datasets.MNIST().root == Path("data").absolute()
     monkeypatch.setenv("PROJECT_DATA", str(tmp_path))
-    assert MNIST().root == tmp_path
-    assert MNIST(root="/x").root == Path("/x")
+    assert datasets.MNIST().root == tmp_path
+    assert datasets.MNIST(root="/x").root == Path("/x")
 
 
 @pytest.mark.parametrize("world", [1, 2, 4])
@@ -139,18 +142,21 @@ def test_normalised_batches_have_zero_mean_and_unit_variance() -> None:
     assert torch.allclose(data.displayable(normal), x / 255, atol=1e-6)
 
 
+@pytest.mark.needs("mnist")
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "CMYK", "LA"])
 def test_images_of_any_kind_are_read(mode: str, tmp_path: Path) -> None:
     pixels = np.full((20, 30), 255, np.uint8)
     path = tmp_path / f"{mode}.tif"
     Image.fromarray(pixels).convert(mode).save(path)
     assert torch.equal(
-        MNIST().decoder()(path.read_bytes()), torch.full((1, 28, 28), 255, dtype=torch.uint8)
+        datasets.MNIST().decoder()(path.read_bytes()),
+        torch.full((1, 28, 28), 255, dtype=torch.uint8),
     )
 
 
+@pytest.mark.needs("cifar")
 def test_cifar_is_read_from_its_published_files(cifar_root: Path, photographs: np.ndarray) -> None:
-    for kind, classes in ((CIFAR10, 10), (CIFAR100, 100)):
+    for kind, classes in ((datasets.CIFAR10, 10), (datasets.CIFAR100, 100)):
         data = kind(root=str(cifar_root), download=False)
         data.prepare_data()
         train, test = data.load(train=True), data.load(train=False)
@@ -171,6 +177,7 @@ main(["fit", "--model=LeNet", "--data=CIFAR10", "--data.root=.", "--trainer.max_
 """
 
 
+@pytest.mark.needs("LeNet", "cifar")
 @pytest.mark.slow
 def test_memory_is_that_of_the_dataset_once(tmp_path: Path) -> None:
     """Files of CIFAR-10's size need at most 1.6 times their bytes, besides the imports."""

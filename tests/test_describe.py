@@ -8,15 +8,17 @@ import torch
 import torchvision.models as torchvision_models
 from torch import nn
 
+from project import models
 from project.cli.main import main
 from project.commands.describe import layers
-from project.models import Architecture, LeNet
+from project.models import Architecture
+from tests.conftest import there
 from tests.test_networks import IMAGENET, PUBLISHED
 
 pytestmark = pytest.mark.needs("describe")
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "GoogLeNet-aux"])
+@pytest.mark.parametrize("name", [name for name in there(PUBLISHED) if name != "GoogLeNet-aux"])
 def test_macs_are_torchvisions(name: str) -> None:
     """torchvision publishes parameters, and multiply-adds in units of 10**9 with three decimals."""
     ours, theirs, _, count = PUBLISHED[name]
@@ -27,6 +29,7 @@ def test_macs_are_torchvisions(name: str) -> None:
     assert total.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
 
 
+@pytest.mark.needs("AlexNet", "VGG", "ResNet")
 @pytest.mark.parametrize("name", ["AlexNet", "VGG16-bn", "ResNet18"])
 def test_macs_of_each_layer_by_hand(name: str) -> None:
     """Each weight of a kernel is used once for each position of its output, of a matrix once."""
@@ -63,6 +66,7 @@ def test_networks_with_unusual_layers_are_described() -> None:
     ]
 
 
+@pytest.mark.needs("ResNet", "ImageNet")
 def test_classes_of_a_folder_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,10 +84,13 @@ def test_classes_of_a_folder_are_counted(
     assert "ResNet on 3x64x64 images, 2 classes" in capsys.readouterr().out
 
 
+@pytest.mark.needs("LeNet")
 def test_rows_are_the_papers_feature_maps() -> None:
     """LeCun et al., 1998, section II.B: C1 6x28x28, S2 6x14x14, C3 16x10x10, S4 16x5x5, F6 84."""
     with torch.device("meta"):
-        rows = {row.name: row for row in layers(LeNet(num_classes=10, input_shape=(1, 28, 28)))}
+        rows = {
+            row.name: row for row in layers(models.LeNet(num_classes=10, input_shape=(1, 28, 28)))
+        }
     shapes = {name: rows[name].shape for name in ("c1.0", "c1", "c3.0", "c3", "f6")}
     assert shapes == {
         "c1.0": (6, 28, 28),
@@ -96,6 +103,7 @@ def test_rows_are_the_papers_feature_maps() -> None:
     assert rows["LeNet"].macs == sum(row.macs for row in rows.values() if "." in row.name) + 840
 
 
+@pytest.mark.needs("ResNet")
 def test_input_shape_and_classes_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     main(["describe", "--model=ResNet", "--model.depth=50"])
     assert "ResNet on 3x224x224 images, 1000 classes" in capsys.readouterr().out

@@ -75,6 +75,7 @@ def test_the_next_mirror_is_tried(
     data.prepare_data()  # files that are there need no network
 
 
+@pytest.mark.needs("LeNet")
 def test_fit_and_check_download_what_they_need(
     cifar_root: Path, publish: Publish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +85,7 @@ def test_fit_and_check_download_what_they_need(
     assert "Downloading" not in capsys.readouterr().out  # standard output is for results
 
 
+@pytest.mark.needs("LeNet")
 def test_archive_with_a_wrong_md5_is_not_extracted(
     cifar_root: Path, publish: Publish, fails: Fails, tmp_path: Path
 ) -> None:
@@ -95,6 +97,7 @@ def test_archive_with_a_wrong_md5_is_not_extracted(
     assert not (tmp_path / "new" / "cifar-10-batches-py").exists()
 
 
+@pytest.mark.needs("LeNet")
 @pytest.mark.parametrize(
     "name", ["../outside", "cifar-10-batches-py/../../outside", "/tmp/outside-of-all"]
 )
@@ -114,6 +117,7 @@ def test_member_that_would_leave_the_folder(
     assert not (tmp_path / "deep" / "outside").exists()
 
 
+@pytest.mark.needs("LeNet")
 def test_damaged_file_is_named(cifar_root: Path, fails: Fails) -> None:
     path = cifar_root / "cifar-10-batches-py" / "data_batch_3"
     content = path.read_bytes()

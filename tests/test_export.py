@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from project import data, models
 from project.cli.main import main
-from project.data import CIFAR10, MNIST, Digits
-from project.models import MLP, LeNet, ResNet
+from project.data import Digits
+from project.models import MLP
 from project.run.folder import Run
 from tests.conftest import slow_but
 from tests.exports import FORMATS, check_computes, metadata, trained, truth
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.needs("export")
 Fails = Callable[..., str]
 
 
+@pytest.mark.needs("LeNet", "mnist")
 @pytest.mark.parametrize("name", slow_but(["onnx"], FORMATS))
 def test_lenet(
     name: str, mnist_root: Path, tmp_path: Path, fails: Fails, capsys: pytest.CaptureFixture[str]
@@ -35,8 +37,8 @@ def test_lenet(
         "--model.flip_tta=true",
     )
     export = ["export", "--run", str(run.folder), "--format", name]
-    x = MNIST(root=str(mnist_root)).load(train=False).x[:100]
-    expected = truth(LeNet, MNIST, run, x, flip_tta=True)
+    x = data.MNIST(root=str(mnist_root)).load(train=False).x[:100]
+    expected = truth(models.LeNet, data.MNIST, run, x, flip_tta=True)
     main(export)
     check_computes(
         run.folder / "export" / FORMATS[name], x, expected, [1] * 100, [7] * 14 + [2], [64, 36]
@@ -52,6 +54,7 @@ def test_lenet(
     check_computes(output, x, expected, [100])
 
 
+@pytest.mark.needs("ResNet", "cifar")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 def test_resnet18(name: str, cifar_root: Path, photographs: np.ndarray, tmp_path: Path) -> None:
@@ -65,9 +68,9 @@ def test_resnet18(name: str, cifar_root: Path, photographs: np.ndarray, tmp_path
     x = torch.from_numpy(photographs[:100].copy())
     main(["export", "--run", str(run.folder), "--format", name])
     path = run.folder / "export" / FORMATS[name]
-    check_computes(path, x, truth(ResNet, CIFAR10, run, x), [1, 7, 64, 28])
+    check_computes(path, x, truth(models.ResNet, data.CIFAR10, run, x), [1, 7, 64, 28])
     said = metadata(path)
-    assert (said["class_names"], said["mode"]) == (list(CIFAR10.class_names), "RGB")
+    assert (said["class_names"], said["mode"]) == (list(data.CIFAR10.class_names), "RGB")
 
 
 @pytest.mark.parametrize("name", FORMATS)

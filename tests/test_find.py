@@ -67,6 +67,7 @@ def test_finder_follows_groups_and_accumulation(fit: Callable[..., CLI]) -> None
     assert found(fit("--find=batch_size", *args))[0][0] == 4
 
 
+@pytest.mark.needs("describe")
 def test_what_cannot_be_found(fails: Callable[..., str]) -> None:
     assert "find: expected one of 'lr', 'batch_size', not momentum" in fails(
         "fit", "--find=momentum"

@@ -225,6 +225,7 @@ def test_bad_files_are_skipped_named_and_counted(
     assert "5 of the 35 images of train_set could not be read" in said
 
 
+@pytest.mark.needs("AlexNet")
 def test_too_many_bad_files_are_an_error(fails: Fails, copied: Path) -> None:
     for name in ("0", "1", "2"):
         (copied / "train" / "n02" / f"{name}.JPEG").write_bytes(b"no image")
@@ -255,6 +256,7 @@ def test_batches_without_a_readable_image_are_left_out(copied: Path) -> None:
         data.test_set.__getitems__(torch.tensor([[0, 7, 24], [1, 7, 24]]))
 
 
+@pytest.mark.needs("LeNet", "prepare")
 def test_bad_folders(fails: Fails, copied: Path, tmp_path: Path) -> None:
     args = ["fit", *QUIET, *SHORT, "--model=LeNet", "--data=ImageNet", f"--data.root={copied}"]
     (copied / "val" / "n04").mkdir()
@@ -419,6 +421,7 @@ def test_no_member_leaves_the_folder(
     assert not list(archives.parent.rglob("a.JPEG"))
 
 
+@pytest.mark.needs("LeNet")
 def test_damaged_archive_is_named(archives: Path, fails: Fails) -> None:
     with (archives / imagenet.ARCHIVE_META["train"][0]).open("ab") as file:
         file.write(b"more")
@@ -441,6 +444,7 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.needs("AlexNet")
 @pytest.mark.needs("prepare")
 def test_cache_gives_the_images_at_that_size(
     fit: Callable, copied: Path, photo: np.ndarray, capsys
@@ -476,6 +480,7 @@ def test_cache_gives_the_images_at_that_size(
     assert len(tested.datamodule.test_set) == 12
 
 
+@pytest.mark.needs("LeNet")
 @pytest.mark.needs("prepare")
 def test_prepare_goes_on_and_ends_with_the_same_bytes(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Fails
@@ -523,6 +528,7 @@ def test_prepare_goes_on_and_ends_with_the_same_bytes(
     assert decode(ImageNet(root=str(copied), cache=24).load(train=True).files.read(0)).max() < 3
 
 
+@pytest.mark.needs("LeNet")
 @pytest.mark.needs("prepare")
 @pytest.mark.slow
 def test_killed_prepare_leaves_nothing_half_written(

@@ -75,6 +75,7 @@ def test_files_and_images_in_memory_are_predicted_as_the_command_does(
     assert run.predict([]) == []
 
 
+@pytest.mark.needs("export")
 def test_the_exported_file_says_the_same(run_copy: Run) -> None:
     main(["export", f"--run={run_copy.folder}"])
     session = onnxruntime.InferenceSession(run_copy.folder / "export" / "model.onnx")
@@ -84,6 +85,7 @@ def test_the_exported_file_says_the_same(run_copy: Run) -> None:
     assert (found.argmax(1) == load_digits().target[:300]).mean() > 0.8
 
 
+@pytest.mark.needs("AlexNet", "ImageNet")
 @pytest.mark.slow
 def test_photographs_are_cropped_as_in_training(
     folders: Path, fit: Callable[..., CLI], tmp_path: Path

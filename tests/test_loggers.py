@@ -47,6 +47,7 @@ def test_each_logger_of_lightning_works_or_ends_in_one_line(
     assert not list(Path("runs").glob("*/*"))
 
 
+@pytest.mark.needs("compare", "report")
 @pytest.mark.slow
 def test_false_turns_all_loggers_off(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

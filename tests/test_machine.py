@@ -231,6 +231,7 @@ def test_without_the_headers_of_python_nothing_is_compiled(
     assert "Python.h" in machine.why_not_compiled()
 
 
+@pytest.mark.needs("check")
 @pytest.mark.slow
 @pytest.mark.usefixtures("emulating")
 def test_check_times_both_precisions(capsys: pytest.CaptureFixture[str]) -> None:

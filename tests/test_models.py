@@ -4,39 +4,40 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from project.models import MLP, Architecture, LeNet
+from project import models
+from project.models import MLP
 from project.models.objectives.classification import Classification, mse
 from project.optim import l1_norm
+from tests.conftest import there
 
 SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
 
 
 @pytest.mark.parametrize(
-    ("model", "count"),
+    ("name", "options", "count"),
     [
+        # LeCun et al., 1998, with full connections and a linear output layer
+        pytest.param("LeNet", {}, 61_706, marks=pytest.mark.needs("LeNet")),
         (
-            LeNet(**SHAPE),
-            61_706,
-        ),  # LeCun et al., 1998, with full connections and a linear output layer
-        (
-            MLP(hidden=(64, 128, 64), **SHAPE),
+            "MLP",
+            {"hidden": (64, 128, 64)},
             784 * 64 + 64 + 64 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10,
         ),
-        (MLP(hidden=(), **SHAPE), 7_850),
+        ("MLP", {"hidden": ()}, 7_850),
     ],
 )
-def test_parameter_counts(model: Architecture, count: int) -> None:
+def test_parameter_counts(name: str, options: dict, count: int) -> None:
+    model = getattr(models, name)(**options, **SHAPE)
     assert sum(p.numel() for p in model.parameters()) == count
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 12, 17)])
-@pytest.mark.parametrize("kind", [MLP, LeNet])
+@pytest.mark.parametrize("name", there(["MLP", "LeNet"]))
 @pytest.mark.parametrize(
     "options", [{}, {"batch_norm": True, "dropout": 0.5, "activation": "sigmoid"}]
 )
-def test_logits_and_gradients(
-    kind: type[Architecture], shape: tuple[int, int, int], options: dict
-) -> None:
+def test_logits_and_gradients(name: str, shape: tuple[int, int, int], options: dict) -> None:
+    kind = getattr(models, name)
     torch.manual_seed(0)
     model = kind(num_classes=7, input_shape=shape, **options)
     x, y = torch.randn(16, *shape), torch.randint(7, (16,))
@@ -56,9 +57,10 @@ def test_batch_norm_needs_no_bias_below_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.needs("LeNet")
 def test_lenet_pads_mnist_to_the_papers_size() -> None:
     """The feature maps of section II.B: C1 28x28, S2 14x14, C3 10x10, S4 5x5."""
-    model = LeNet(**SHAPE)
+    model = models.LeNet(**SHAPE)
     s2 = model.c1(torch.zeros(1, 1, 28, 28))
     assert s2.shape == (1, 6, 14, 14)
     assert model.c3(s2).shape == (1, 16, 5, 5)
@@ -100,8 +102,9 @@ def test_any_optimizer_is_configured(name: str) -> None:
     )
 
 
+@pytest.mark.needs("LeNet")
 def test_weight_decay_skips_biases_and_norms() -> None:
-    model = LeNet(
+    model = models.LeNet(
         batch_norm=True, optimizer=lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5), **SHAPE
     )
     decayed, others = model.configure_optimizers()["optimizer"].param_groups
@@ -113,6 +116,7 @@ def test_weight_decay_skips_biases_and_norms() -> None:
     assert len(others["params"]) == len(names) - 5
 
 
+@pytest.mark.needs("LeNet")
 def test_too_small_an_image_is_refused() -> None:
     with pytest.raises(ValueError, match="12x12 pixels or more"):
-        LeNet(num_classes=10, input_shape=(1, 8, 8))
+        models.LeNet(num_classes=10, input_shape=(1, 8, 8))

@@ -14,40 +14,51 @@ from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
 import project
+from project import models
 from project.callbacks.filter_plots import feature_maps, first_filters
 from project.cli.machine import why_not_compiled
 from project.cli.main import CLI
-from project.models import MLP, VGG, AlexNet, Architecture, GoogLeNet, ResNet
+from project.models import MLP, Architecture
 from project.plots.layers import tiled
-from tests.conftest import DATA, slow_but
+from tests.conftest import DATA, slow_but, there
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
 
 # Ours, torchvision's name, options of torchvision's, and the published number of parameters.
 PUBLISHED: dict[str, tuple[Callable[..., Architecture], str, dict, int]] = {
-    "AlexNet": (AlexNet, "alexnet", {}, 61_100_840),
-    "VGG11": (lambda **k: VGG(depth=11, **k), "vgg11", {}, 132_863_336),
-    "VGG13": (lambda **k: VGG(depth=13, **k), "vgg13", {}, 133_047_848),
-    "VGG16": (lambda **k: VGG(depth=16, **k), "vgg16", {}, 138_357_544),
-    "VGG16-bn": (lambda **k: VGG(depth=16, batch_norm=True, **k), "vgg16_bn", {}, 138_365_992),
-    "VGG19-bn": (lambda **k: VGG(depth=19, batch_norm=True, **k), "vgg19_bn", {}, 143_678_248),
+    "AlexNet": (lambda **k: models.AlexNet(**k), "alexnet", {}, 61_100_840),
+    "VGG11": (lambda **k: models.VGG(depth=11, **k), "vgg11", {}, 132_863_336),
+    "VGG13": (lambda **k: models.VGG(depth=13, **k), "vgg13", {}, 133_047_848),
+    "VGG16": (lambda **k: models.VGG(depth=16, **k), "vgg16", {}, 138_357_544),
+    "VGG16-bn": (
+        lambda **k: models.VGG(depth=16, batch_norm=True, **k),
+        "vgg16_bn",
+        {},
+        138_365_992,
+    ),
+    "VGG19-bn": (
+        lambda **k: models.VGG(depth=19, batch_norm=True, **k),
+        "vgg19_bn",
+        {},
+        143_678_248,
+    ),
     "GoogLeNet": (
-        lambda **k: GoogLeNet(aux_logits=False, **k),
+        lambda **k: models.GoogLeNet(aux_logits=False, **k),
         "googlenet",
         {"aux_logits": False, "init_weights": False},
         6_624_904,
     ),
     "GoogLeNet-aux": (
-        GoogLeNet,
+        lambda **k: models.GoogLeNet(**k),
         "googlenet",
         {"aux_logits": True, "init_weights": False},
         13_004_888,
     ),
-    "ResNet18": (lambda **k: ResNet(depth=18, **k), "resnet18", {}, 11_689_512),
-    "ResNet34": (lambda **k: ResNet(depth=34, **k), "resnet34", {}, 21_797_672),
-    "ResNet50": (lambda **k: ResNet(depth=50, **k), "resnet50", {}, 25_557_032),
-    "ResNet101": (lambda **k: ResNet(depth=101, **k), "resnet101", {}, 44_549_160),
-    "ResNet152": (lambda **k: ResNet(depth=152, **k), "resnet152", {}, 60_192_808),
+    "ResNet18": (lambda **k: models.ResNet(depth=18, **k), "resnet18", {}, 11_689_512),
+    "ResNet34": (lambda **k: models.ResNet(depth=34, **k), "resnet34", {}, 21_797_672),
+    "ResNet50": (lambda **k: models.ResNet(depth=50, **k), "resnet50", {}, 25_557_032),
+    "ResNet101": (lambda **k: models.ResNet(depth=101, **k), "resnet101", {}, 44_549_160),
+    "ResNet152": (lambda **k: models.ResNet(depth=152, **k), "resnet152", {}, 60_192_808),
 }
 
 QUICK = ("AlexNet", "GoogLeNet", "GoogLeNet-aux", "ResNet18", "ResNet50")
@@ -69,14 +80,14 @@ def pair(name: str) -> tuple[Architecture, nn.Module]:
     return model, reference
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", there(PUBLISHED))
 def test_published_counts(name: str) -> None:
     ours, _, _, count = PUBLISHED[name]
     with torch.device("meta"):
         assert sum(p.numel() for p in ours(**IMAGENET).parameters()) == count
 
 
-@pytest.mark.parametrize("name", slow_but(QUICK, PUBLISHED))
+@pytest.mark.parametrize("name", slow_but(QUICK, there(PUBLISHED)))
 def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
     model, reference = pair(name)
     x = torch.randn(2, 3, 224, 224)
@@ -93,7 +104,9 @@ def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    slow_but(QUICK, [name for name in PUBLISHED if name not in ("VGG13", "VGG16", "VGG19-bn")]),
+    slow_but(
+        QUICK, [name for name in there(PUBLISHED) if name not in ("VGG13", "VGG16", "VGG19-bn")]
+    ),
 )
 def test_gradients_are_torchvisions(name: str) -> None:
     """In train mode, with batch statistics and auxiliary heads; dropout off, or they would differ by chance."""
@@ -132,13 +145,13 @@ def relative(a: Tensor | None, b: Tensor | None) -> float:
 
 
 SMALL: dict[str, Callable[..., Architecture]] = {
-    "AlexNet": lambda **k: AlexNet(stem="small", **k),
-    "AlexNet-bn": lambda **k: AlexNet(stem="small", batch_norm=True, **k),
-    "VGG11": lambda **k: VGG(stem="small", depth=11, **k),
-    "VGG16-bn": lambda **k: VGG(stem="small", depth=16, batch_norm=True, **k),
-    "GoogLeNet": lambda **k: GoogLeNet(stem="small", **k),
-    "ResNet18": lambda **k: ResNet(stem="small", depth=18, **k),
-    "ResNet50": lambda **k: ResNet(stem="small", depth=50, **k),
+    "AlexNet": lambda **k: models.AlexNet(stem="small", **k),
+    "AlexNet-bn": lambda **k: models.AlexNet(stem="small", batch_norm=True, **k),
+    "VGG11": lambda **k: models.VGG(stem="small", depth=11, **k),
+    "VGG16-bn": lambda **k: models.VGG(stem="small", depth=16, batch_norm=True, **k),
+    "GoogLeNet": lambda **k: models.GoogLeNet(stem="small", **k),
+    "ResNet18": lambda **k: models.ResNet(stem="small", depth=18, **k),
+    "ResNet50": lambda **k: models.ResNet(stem="small", depth=50, **k),
 }
 
 
@@ -166,7 +179,8 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     "name",
     slow_but(
-        ["AlexNet-bn", "ResNet18"], ["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]
+        ["AlexNet-bn", "ResNet18"],
+        there(["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]),
     ),
 )
 def test_small_stem_overfits_one_batch(
@@ -199,7 +213,7 @@ def test_small_stem_overfits_one_batch(
 
 
 @pytest.mark.parametrize("pixels", [28, 32, 48, 64])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", there(SMALL))
 def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
     model = SMALL[name](num_classes=7, input_shape=(4, pixels, pixels)).eval()
     with torch.no_grad():
@@ -207,15 +221,19 @@ def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "stem", "minimum"),
+    ("name", "stem", "minimum"),
     [
-        (AlexNet, "imagenet", 63),
-        (AlexNet, "small", 15),
-        (VGG, "imagenet", 32),
-        (GoogLeNet, "imagenet", 15),
+        pytest.param(*values, marks=pytest.mark.needs(values[0]))
+        for values in [
+            ("AlexNet", "imagenet", 63),
+            ("AlexNet", "small", 15),
+            ("VGG", "imagenet", 32),
+            ("GoogLeNet", "imagenet", 15),
+        ]
     ],
 )
-def test_smallest_image(kind: type[Architecture], stem: str, minimum: int) -> None:
+def test_smallest_image(name: str, stem: str, minimum: int) -> None:
+    kind = getattr(models, name)
     model = kind(stem=stem, num_classes=3, input_shape=(3, minimum, minimum))
     x = torch.randn(2, 3, minimum, minimum)
     model.loss(x, torch.tensor([0, 1]))
@@ -223,9 +241,12 @@ def test_smallest_image(kind: type[Architecture], stem: str, minimum: int) -> No
         kind(stem=stem, num_classes=3, input_shape=(3, minimum - 1, minimum))
 
 
+@pytest.mark.needs("VGG")
 def test_synchronised_batch_norm_reaches_every_layer() -> None:
     """Layers that are replaced, as Lightning's sync_batchnorm does, must be those that are called."""
-    model = VGG(depth=11, stem="small", batch_norm=True, num_classes=3, input_shape=(3, 32, 32))
+    model = models.VGG(
+        depth=11, stem="small", batch_norm=True, num_classes=3, input_shape=(3, 32, 32)
+    )
     replaced = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     called: list[str] = []
     for layer in replaced.modules():
@@ -237,12 +258,10 @@ def test_synchronised_batch_norm_reaches_every_layer() -> None:
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @pytest.mark.parametrize("pool", ["max", "avg"])
-@pytest.mark.parametrize("kind", [AlexNet, VGG, GoogLeNet, ResNet])
-def test_activation_and_pool_are_what_is_named(
-    kind: type[Architecture], pool: str, activation: str
-) -> None:
+@pytest.mark.parametrize("name", there(["AlexNet", "VGG", "GoogLeNet", "ResNet"]))
+def test_activation_and_pool_are_what_is_named(name: str, pool: str, activation: str) -> None:
     with torch.device("meta"):
-        model = kind(activation=activation, pool=pool, **IMAGENET)
+        model = getattr(models, name)(activation=activation, pool=pool, **IMAGENET)
     kinds = {type(layer) for layer in model.modules()}
     assert kinds & {nn.ReLU, nn.Tanh, nn.Sigmoid} == {
         {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]
@@ -252,17 +271,20 @@ def test_activation_and_pool_are_what_is_named(
     }
 
 
+@pytest.mark.needs("ResNet")
 def test_zero_init_residual_makes_blocks_the_identity() -> None:
     x = torch.rand(2, 64, 8, 8)
     for depth in (18, 50):
-        block = ResNet(depth=depth, zero_init_residual=True, **IMAGENET).layer1[1]
+        block = models.ResNet(depth=depth, zero_init_residual=True, **IMAGENET).layer1[1]
         features = x if depth == 18 else x.repeat(1, 4, 1, 1)
         assert torch.equal(block(features), features)
-        block = ResNet(depth=depth, **IMAGENET).layer1[1]
+        block = models.ResNet(depth=depth, **IMAGENET).layer1[1]
         assert not torch.equal(block(features), features)
 
 
-@pytest.mark.parametrize("name", slow_but(["VGG16-bn"], ["VGG16-bn", "GoogLeNet", "ResNet50"]))
+@pytest.mark.parametrize(
+    "name", slow_but(["VGG16-bn"], there(["VGG16-bn", "GoogLeNet", "ResNet50"]))
+)
 def test_activation_checkpointing_changes_no_number(name: str) -> None:
     x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
     results = []
@@ -280,12 +302,13 @@ def test_activation_checkpointing_changes_no_number(name: str) -> None:
         assert torch.equal(buffer, buffers_again[buffer_name]), buffer_name
 
 
+@pytest.mark.needs("ResNet")
 def test_activation_checkpointing_stores_less() -> None:
     """Counted as bytes that autograd keeps for backward."""
     x, y = torch.randn(8, 3, 32, 32), torch.randint(10, (8,))
     stored = []
     for flag in (False, True):
-        model = ResNet(
+        model = models.ResNet(
             depth=18,
             stem="small",
             num_classes=10,
@@ -305,9 +328,10 @@ def test_activation_checkpointing_stores_less() -> None:
     assert stored[1] < 0.5 * stored[0]
 
 
+@pytest.mark.needs("ResNet")
 def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
     torch.manual_seed(0)
-    model = ResNet(
+    model = models.ResNet(
         depth=18, stem="small", channels_last=True, num_classes=10, input_shape=(3, 32, 32)
     ).eval()
     x = torch.randn(2, 3, 32, 32)
@@ -320,6 +344,7 @@ def test_channels_last_changes_the_layout_and_not_the_logits() -> None:
     assert layouts[0].is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.needs("LeNet", "mnist")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(
@@ -343,8 +368,9 @@ def test_compiled_training_equals_plain(fit: Callable[..., CLI], mnist_root: Pat
         assert relative(compiled[key], tensor) < 0.02, key
 
 
+@pytest.mark.needs("AlexNet")
 def test_pictures_show_what_the_network_has() -> None:
-    model = AlexNet(stem="small", num_classes=3, input_shape=(3, 32, 32)).eval()
+    model = models.AlexNet(stem="small", num_classes=3, input_shape=(3, 32, 32)).eval()
     assert torch.equal(first_filters(model), model.features[0].weight)
     x = torch.randn(1, 3, 32, 32)
     maps = feature_maps(model, x)
@@ -379,9 +405,9 @@ def distribution(name):
     return found(name)
 metadata.distribution = distribution
 sys.modules["torchvision"] = None  # an import of it fails
-from project.models import VGG, AlexNet, GoogLeNet, ResNet
-for kind in (VGG, AlexNet, GoogLeNet, ResNet):
-    kind(stem="small", num_classes=2, input_shape=(3, 32, 32))
+from project import models
+for name in {"VGG", "AlexNet", "GoogLeNet", "ResNet"} & vars(models).keys():
+    getattr(models, name)(stem="small", num_classes=2, input_shape=(3, 32, 32))
 """
     root = Path(project.__file__).parent.parent
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=100)

@@ -105,6 +105,7 @@ def test_nothing_that_can_be_read(run_copy: Run, photos: Path, fails: Fails) -> 
     assert not run_copy.predictions.exists()
 
 
+@pytest.mark.needs("export")
 def test_export_skips_them_too(
     run_copy: Run, photos: Path, fails: Fails, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +118,7 @@ def test_export_skips_them_too(
     assert said.err.count("skipped: ") == 3
 
 
+@pytest.mark.needs("AlexNet", "ImageNet", "compare", "report")
 @pytest.mark.slow
 def test_names_that_matplotlib_takes_for_formulas(
     fit: Callable[..., CLI], folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -46,6 +46,7 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
     assert "was not tested" in fails("results", str(untested.folder), *places)
 
 
+@pytest.mark.needs("mnist")
 @pytest.mark.slow
 def test_results_are_written_all_or_none(
     studied: list[Run], tmp_path: Path, mnist_root: Path, fails: Fails
@@ -74,6 +75,7 @@ def test_results_are_written_all_or_none(
     assert readme.read_text() == f"{BEGIN}{END}\n"
 
 
+@pytest.mark.needs("compare")
 @pytest.mark.slow
 def test_metrics_are_those_of_the_best_checkpoint(
     fit: Callable, tmp_path: Path, fails: Fails

@@ -30,7 +30,7 @@ def test_each_takes_at_most_forty_lines() -> None:
     [
         ("Autoencoder", 33),
         ("GAN", 66),
-        pytest.param("SimCLR", 7, marks=pytest.mark.slow),
+        pytest.param("SimCLR", 7, marks=[pytest.mark.slow, pytest.mark.needs("ResNet")]),
         pytest.param("Distillation", 66, marks=pytest.mark.slow),
     ],
 )
@@ -85,6 +85,7 @@ class Labels(Digits):
 """
 
 
+@pytest.mark.needs("check")
 def test_multi_label_f1_equals_scikit_learn(
     fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

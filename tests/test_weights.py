@@ -9,8 +9,8 @@ import torch
 import torchvision.models as torchvision_models
 from torch import Tensor, nn
 
+from project import models
 from project.cli.main import CLI, main
-from project.models import GoogLeNet, LeNet, ResNet
 from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.test_bad_input import Bomb
@@ -59,13 +59,15 @@ def resnet18(publish: Callable) -> nn.Module:
     return network
 
 
+@pytest.mark.needs("ResNet")
 @pytest.mark.parametrize("name", ["DEFAULT", "IMAGENET1K_V1", "ResNet18_Weights.IMAGENET1K_V1"])
 def test_published_weights_give_the_published_logits(name: str, resnet18: nn.Module) -> None:
-    model = ResNet(weights=name, num_classes=1000, input_shape=(3, 64, 64)).eval()
+    model = models.ResNet(weights=name, num_classes=1000, input_shape=(3, 64, 64)).eval()
     x = torch.randn(2, 3, 64, 64)
     assert torch.allclose(model(x), resnet18(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.needs("GoogLeNet")
 def test_googlenet_transforms_its_input_as_the_published_weights_want(publish: Callable) -> None:
     torch.manual_seed(3)
     network = randomised(torchvision_models.googlenet(aux_logits=True, init_weights=False))
@@ -73,24 +75,25 @@ def test_googlenet_transforms_its_input_as_the_published_weights_want(publish: C
     reference = torchvision_models.googlenet(weights="DEFAULT").eval()
     x = torch.randn(2, 3, 64, 64)
     for aux_logits in (True, False):
-        model = GoogLeNet(
+        model = models.GoogLeNet(
             weights="DEFAULT", aux_logits=aux_logits, num_classes=1000, input_shape=(3, 64, 64)
         ).eval()
         assert torch.allclose(model(x), reference(x), rtol=1e-5, atol=1e-6)
     torch.save(network.state_dict(), "googlenet.pth")
     with pytest.raises(ValueError, match=r"need --model\.transform_input"):
-        GoogLeNet(weights="googlenet.pth", num_classes=1000, input_shape=(3, 64, 64))
+        models.GoogLeNet(weights="googlenet.pth", num_classes=1000, input_shape=(3, 64, 64))
     by_file = {"weights": "googlenet.pth", "transform_input": True}
-    model = GoogLeNet(**by_file, num_classes=1000, input_shape=(3, 64, 64)).eval()
+    model = models.GoogLeNet(**by_file, num_classes=1000, input_shape=(3, 64, 64)).eval()
     assert torch.allclose(model(x), reference(x), rtol=1e-5, atol=1e-6)
-    plain = GoogLeNet(num_classes=1000, input_shape=(3, 64, 64)).eval()
+    plain = models.GoogLeNet(num_classes=1000, input_shape=(3, 64, 64)).eval()
     plain.load_state_dict(network.state_dict())
     assert not torch.allclose(plain(x), reference(x), rtol=1e-2)
 
 
+@pytest.mark.needs("ResNet")
 def test_new_head_for_other_classes(resnet18: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    model = ResNet(weights="DEFAULT", num_classes=10, input_shape=(3, 64, 64)).eval()
+    model = models.ResNet(weights="DEFAULT", num_classes=10, input_shape=(3, 64, 64)).eval()
     assert "new for these classes: fc" in caplog.text
     x = torch.randn(2, 3, 64, 64)
     assert model(x).shape == (2, 10)
@@ -98,31 +101,36 @@ def test_new_head_for_other_classes(resnet18: nn.Module, caplog: pytest.LogCaptu
     assert torch.allclose(model(x), resnet18(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.needs("ResNet")
 @pytest.mark.parametrize("channels", [1, 4])
 def test_other_channels_average_the_first_convolution(
     channels: int, resnet18: nn.Module, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    model = ResNet(weights="DEFAULT", num_classes=1000, input_shape=(channels, 64, 64)).eval()
+    model = models.ResNet(
+        weights="DEFAULT", num_classes=1000, input_shape=(channels, 64, 64)
+    ).eval()
     assert f"averaged from 3 to {channels} input channels" in caplog.text
     grey = torch.randn(2, 1, 64, 64)
     expected = resnet18(grey.expand(-1, 3, -1, -1))
     assert torch.allclose(model(grey.expand(-1, channels, -1, -1)), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.needs("LeNet")
 def test_a_file_may_be_a_state_dict_or_a_checkpoint(tmp_path: Path) -> None:
-    source = LeNet(num_classes=10, input_shape=(1, 28, 28))
+    source = models.LeNet(num_classes=10, input_shape=(1, 28, 28))
     state = source.state_dict()
     torch.save(state, tmp_path / "plain.pth")
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "best.ckpt")
     for name in ("plain.pth", "best.ckpt"):
-        model = LeNet(weights=str(tmp_path / name), num_classes=10, input_shape=(1, 28, 28))
+        model = models.LeNet(weights=str(tmp_path / name), num_classes=10, input_shape=(1, 28, 28))
         assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
-        other = LeNet(weights=str(tmp_path / name), num_classes=3, input_shape=(1, 28, 28))
+        other = models.LeNet(weights=str(tmp_path / name), num_classes=3, input_shape=(1, 28, 28))
         assert torch.equal(other.c1[0].weight, source.c1[0].weight)
         assert other.head.weight.shape == (3, 84)
 
 
+@pytest.mark.needs("ResNet", "mnist")
 @pytest.mark.slow
 def test_a_run_needs_its_published_weights_only_once(
     fit: Fit, resnet18: nn.Module, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
@@ -140,6 +148,7 @@ def test_a_run_needs_its_published_weights_only_once(
     assert cli.config.model.init_args.weights == "DEFAULT"
 
 
+@pytest.mark.needs("ResNet", "mnist")
 @pytest.mark.slow
 def test_frozen_backbone_keeps_weights_and_statistics(
     fit: Fit, resnet18: nn.Module, mnist_root: Path
@@ -151,7 +160,7 @@ def test_frozen_backbone_keeps_weights_and_statistics(
         "--model.freeze_backbone=true",
     ]
     model = fit(*arguments).model
-    before = ResNet(weights="DEFAULT", num_classes=10, input_shape=(1, 28, 28)).state_dict()
+    before = models.ResNet(weights="DEFAULT", num_classes=10, input_shape=(1, 28, 28)).state_dict()
     changed = {
         name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
     }
@@ -162,6 +171,7 @@ def test_frozen_backbone_keeps_weights_and_statistics(
     ]
 
 
+@pytest.mark.needs("ResNet", "mnist")
 @pytest.mark.slow
 def test_a_backbone_is_unfrozen_in_a_run_that_goes_on(
     fit: Fit, mnist_root: Path, capsys: pytest.CaptureFixture[str]
@@ -174,8 +184,9 @@ def test_a_backbone_is_unfrozen_in_a_run_that_goes_on(
     assert not torch.equal(last["state_dict"]["conv1.weight"], before)
 
 
+@pytest.mark.needs("LeNet")
 def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
-    class Patched(LeNet):
+    class Patched(models.LeNet):
         def __init__(self, **kwargs: object) -> None:
             super().__init__(**kwargs)
             self.extra = nn.MultiheadAttention(4, 2)
@@ -188,11 +199,12 @@ def test_freezing_goes_by_parameters_and_needs_a_head() -> None:
         "head.bias",
     }
     with pytest.raises(ValueError, match="no layer named nothing"):
-        type("Headless", (LeNet,), {"head_names": ("nothing",)})(
+        type("Headless", (models.LeNet,), {"head_names": ("nothing",)})(
             freeze_backbone=True, num_classes=10, input_shape=(1, 28, 28)
         )
 
 
+@pytest.mark.needs("LeNet", "mnist")
 def test_finetuning_that_cannot_work_is_refused(fails: Fails, mnist_root: Path) -> None:
     arguments = [
         "fit",
@@ -213,6 +225,7 @@ def test_weights_on_a_run_are_refused(run_copy: Run, fails: Fails) -> None:
     assert "--model.weights would do nothing here (the run's checkpoint has all of them)" in said
 
 
+@pytest.mark.needs("ResNet", "mnist")
 @pytest.mark.slow
 def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
     """The backbone is frozen in the first epoch, trained from the second, and goes on so in a run that is resumed."""
@@ -240,6 +253,7 @@ def test_lightnings_backbone_finetuning(fit: Fit, mnist_root: Path) -> None:
 # ---------------------------------------------------------------- what can go wrong
 
 
+@pytest.mark.needs("ResNet", "mnist")
 def test_unknown_name(fails: Fails, mnist_root: Path) -> None:
     said = fails(
         "fit", *RESNET_ON_MNIST, f"--data.root={mnist_root}", "--model.weights=IMAGENET1K_V9"
@@ -247,6 +261,7 @@ def test_unknown_name(fails: Fails, mnist_root: Path) -> None:
     assert "there are no weights IMAGENET1K_V9 of resnet18: give one of IMAGENET1K_V1" in said
 
 
+@pytest.mark.needs("LeNet", "ResNet", "mnist")
 def test_no_published_weights(fails: Fails, mnist_root: Path) -> None:
     on_mnist = ["--data=MNIST", f"--data.root={mnist_root}", "--model.weights=DEFAULT"]
     assert "for ResNet with the small stem" in fails(
@@ -255,6 +270,7 @@ def test_no_published_weights(fails: Fails, mnist_root: Path) -> None:
     assert "publishes no weights for LeNet" in fails("fit", "--model=LeNet", *on_mnist)
 
 
+@pytest.mark.needs("LeNet", "ResNet", "mnist")
 def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
     torch.save(torchvision_models.resnet50().state_dict(), "resnet50.pth")
     said = fails(
@@ -271,6 +287,7 @@ def test_file_of_another_architecture(fails: Fails, mnist_root: Path) -> None:
     assert "c1.0.weight is absent there" in said
 
 
+@pytest.mark.needs("ResNet", "mnist")
 def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(3), "x": Bomb()}, "bomb.pth")
     Path("cut.pth").write_bytes(Path("bomb.pth").read_bytes()[:100])
@@ -280,7 +297,7 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(2, 2).to_sparse()}, "sparse.pth")
     torch.save(
         {
-            **ResNet(num_classes=10, input_shape=(1, 28, 28)).state_dict(),
+            **models.ResNet(num_classes=10, input_shape=(1, 28, 28)).state_dict(),
             "fc.bias": torch.full((10,), torch.nan),
         },
         "nan.pth",
@@ -304,6 +321,7 @@ def test_damaged_and_unsafe_files(fails: Fails, mnist_root: Path) -> None:
     assert not Path("canary").exists()
 
 
+@pytest.mark.needs("ResNet", "mnist")
 def test_download_that_fails(
     publish: Callable, fails: Fails, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,8 +343,14 @@ def test_download_that_fails(
     assert "give --model.weights the path" in said
 
 
+@pytest.mark.needs("mnist")
 @pytest.mark.parametrize(
-    ("model", "minimum"), [("AlexNet", "63x63"), ("VGG", "32x32"), ("LeNet", "12x12")]
+    ("model", "minimum"),
+    [
+        pytest.param("AlexNet", "63x63", marks=pytest.mark.needs("AlexNet")),
+        pytest.param("VGG", "32x32", marks=pytest.mark.needs("VGG")),
+        pytest.param("LeNet", "12x12", marks=pytest.mark.needs("LeNet")),
+    ],
 )
 def test_image_smaller_than_the_network_can_take(
     model: str, minimum: str, fails: Fails, mnist_root: Path
@@ -337,6 +361,7 @@ def test_image_smaller_than_the_network_can_take(
     assert ("--model.stem small" in said) == (model != "LeNet")
 
 
+@pytest.mark.needs("LeNet", "cifar", "mnist")
 @pytest.mark.slow
 def test_grayscale_into_a_checkpoint_of_colour(
     fit: Fit, fails: Fails, mnist_root: Path, cifar_root: Path
