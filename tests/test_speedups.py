@@ -19,6 +19,10 @@ HOOKS = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "o
          "on_before_optimizer_step", "on_train_batch_end")  # fmt: skip
 
 
+class Brought(L.Callback):
+    """A callback without hooks that a module brings."""
+
+
 class Own(L.LightningModule):
     """A user's module that knows nothing of this project, with some of the hooks."""
 
@@ -31,6 +35,9 @@ class Own(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        return [Brought()]
 
     def on_before_backward(self, loss: torch.Tensor) -> None:
         self.calls["on_before_backward"] += 1
@@ -85,6 +92,8 @@ class Patched(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.hidden = [name for name in HOOKS if getattr(pl_module, name) is None]
         self.idle = [c.on_train_batch_end for c in trainer.callbacks]
+        [brought] = (c for c in trainer.callbacks if isinstance(c, Brought))
+        self.hidden_of_brought = [name for name in HOOKS if getattr(brought, name) is None]
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -94,6 +103,7 @@ def test_patches_are_there_during_a_training_if_enabled(tmp_path: Path, enabled:
     look = Patched()
     trained(tmp_path, enabled, look, ModelCheckpoint(tmp_path))
     assert len(look.hidden) == (5 if enabled else 0)
+    assert len(look.hidden_of_brought) == (6 if enabled else 0)
     assert (None in look.idle) == enabled
 
 

@@ -40,6 +40,12 @@ class Optimized(L.LightningModule):
         # Steps that a run skips in its schedule because it went on with another batch size.
         self.skipped_steps = 0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning sets it 30 times a step, 5 % of a small model's
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for the optimiser; ``lr_scale`` and ``weight_decay_scale`` scale its options."""
         return weight_decay_groups(self.parameters())

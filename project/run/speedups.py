@@ -27,25 +27,43 @@ def applied(trainer: L.Trainer, model: L.LightningModule, enabled: bool = True) 
         yield
 
 
-def hide_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> Undo:
-    """Set hooks that do nothing to None, so that Lightning does not call them at each step.
+class HideEmptyHooks(L.Callback):
+    """Sets hooks that do nothing to None when training starts, so that no step calls them.
 
-    It gains 6 % of a step of the smallest MLP on two CPU cores.
-
-    Hooks that a user has written, on a class or as those of LambdaCallback on an instance, stay.
+    Only then are the callbacks there that the model brings. Hooks that a user has written, on a
+    class or as those of LambdaCallback on an instance, stay.
     """
-    names = [f"on_train_batch_{when}" for when in ("start", "end")]
-    names += [f"on_{when}_backward" for when in ("before", "after")]
-    names += [f"on_before_{what}" for what in ("zero_grad", "optimizer_step")]
-    owners: list[Any] = [*trainer.callbacks, model]
-    hidden = [(owner, name) for owner in owners for name in names if is_empty(owner, name)]
-    for owner, name in hidden:
-        setattr(owner, name, None)
+
+    def __init__(self) -> None:
+        self.hidden: list[tuple[Any, str]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        names = [f"on_train_batch_{when}" for when in ("start", "end")]
+        names += [f"on_{when}_backward" for when in ("before", "after")]
+        names += [f"on_before_{what}" for what in ("zero_grad", "optimizer_step")]
+        owners: list[Any] = [*trainer.callbacks, pl_module]
+        self.hidden = [(owner, name) for owner in owners for name in names if is_empty(owner, name)]
+        for owner, name in self.hidden:
+            setattr(owner, name, None)
+
+    def show(self) -> None:
+        """Bring the hooks back, but for those that were set meanwhile."""
+        for owner, name in self.hidden:
+            if vars(owner).get(name, owner) is None:
+                delattr(owner, name)
+
+
+def hide_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> Undo:
+    """Spare each step the calls of hooks that do nothing.
+
+    It gains 7 % or more of a step of the smallest MLP on two CPU cores.
+    """
+    hide = HideEmptyHooks()
+    trainer.callbacks.insert(0, hide)
 
     def undo() -> None:
-        for owner, name in hidden:
-            if vars(owner).get(name, owner) is None:  # unless a hook was set meanwhile
-                delattr(owner, name)
+        hide.show()
+        trainer.callbacks.remove(hide)
 
     return undo
 
