@@ -254,6 +254,7 @@ WITHOUT = {
             f"{OLD}/data/cifar.py",
             "configs/cifar*.yaml",
             "configs/results/cifar10_fast.json",
+            "tests/test_benchmarks.py",
             "tests/test_download.py",
         ],
         r"CIFAR100?|cifar10_fast",
