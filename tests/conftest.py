@@ -38,7 +38,7 @@ def is_there(part: str) -> bool:
     return any(find_spec(name) for name in names)
 
 
-def there(names: Iterable[str]) -> list[str]:
+def existing(names: Iterable[str]) -> list[str]:
     """Those of the names of networks, such as VGG16-bn, whose class was not deleted."""
     return [name for name in names if is_there(re.split(r"\d|-", name)[0])]
 

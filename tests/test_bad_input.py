@@ -87,55 +87,43 @@ MLP_ON_MNIST = [
         (["fit", "--images", "a.png"], "only predict and export take it"),
         (["fit", "--input_shape=[1,8,8]"], "only describe takes it"),
         (["fit", "--num_classes=3"], "only describe takes it"),
-        pytest.param(
-            ["describe", "--model=VGG", "--input_shape=[3,28,28]"],
-            "not 28x28: use --model.stem small",
-            marks=pytest.mark.needs("VGG", "describe"),
+        *(
+            pytest.param(
+                ["describe", f"--model={name}", *flags],
+                said,
+                marks=pytest.mark.needs(name, "describe"),
+            )
+            for name, flags, said in [
+                ("VGG", ["--input_shape=[3,28,28]"], "not 28x28: use --model.stem small"),
+                ("ResNet", ["--model.stem=small", "--model.pool=avg"], "small stem does not pool"),
+                ("ResNet", ["--model.depth=19"], "expected one of 18, 34, 50, 101, 152"),
+                ("ResNet", ["--num_classes=-1"], "must be positive"),
+                ("ResNet", ["--num_classes=0"], "must be positive"),
+                ("ResNet", ["--checkpoint=best"], "only validate, test"),
+                ("GoogLeNet", ["--model.stem=small", "--input_shape=[3,-1,5]"], "must be positive"),
+                (
+                    "GoogLeNet",
+                    ["--model.stem=small", "--input_shape=[3,1,1]"],
+                    "2x2 pixels or more",
+                ),
+            ]
+        ),
+        *(
+            pytest.param(
+                ["fit", "--data=ImageNet", "--model=ResNet", flag],
+                said,
+                marks=pytest.mark.needs("ResNet", "ImageNet"),
+            )
+            for flag, said in [
+                ("--data.min_area=-1", "a fraction of the area"),
+                ("--data.root=nowhere", "holds no folder for each class"),
+            ]
         ),
         pytest.param(
-            ["describe", "--model=ResNet", "--model.stem=small", "--model.pool=avg"],
-            "small stem does not pool",
-            marks=pytest.mark.needs("ResNet", "describe"),
+            ["compare"], "runs has no default: --help shows", marks=pytest.mark.needs("compare")
         ),
         pytest.param(
-            ["describe", "--model=ResNet", "--model.depth=19"],
-            "expected one of 18, 34, 50, 101, 152",
-            marks=pytest.mark.needs("ResNet", "describe"),
-        ),
-        pytest.param(
-            ["describe", "--model=ResNet", "--num_classes=-1"],
-            "must be positive",
-            marks=pytest.mark.needs("ResNet", "describe"),
-        ),
-        pytest.param(
-            ["describe", "--model=ResNet", "--num_classes=0"],
-            "must be positive",
-            marks=pytest.mark.needs("ResNet", "describe"),
-        ),
-        pytest.param(
-            ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,-1,5]"],
-            "must be positive",
-            marks=pytest.mark.needs("GoogLeNet", "describe"),
-        ),
-        pytest.param(
-            ["describe", "--model=GoogLeNet", "--model.stem=small", "--input_shape=[3,1,1]"],
-            "2x2 pixels or more",
-            marks=pytest.mark.needs("GoogLeNet", "describe"),
-        ),
-        pytest.param(
-            ["describe", "--model=ResNet", "--checkpoint=best"],
-            "only validate, test",
-            marks=pytest.mark.needs("ResNet", "describe"),
-        ),
-        pytest.param(
-            ["fit", "--data=ImageNet", "--model=ResNet", "--data.min_area=-1"],
-            "a fraction of the area",
-            marks=pytest.mark.needs("ResNet", "ImageNet"),
-        ),
-        pytest.param(
-            ["fit", "--data=ImageNet", "--model=ResNet", "--data.root=nowhere"],
-            "holds no folder for each class",
-            marks=pytest.mark.needs("ResNet", "ImageNet"),
+            ["report", "x", "--pict=y"], "unrecognized", marks=pytest.mark.needs("report")
         ),
         (["fit", "--lr_schedule=Polynomial", "--lr_schedule.power=0"], "positive"),
         (["fit", "--checkpoint=best"], "only validate, test, predict and export take it"),

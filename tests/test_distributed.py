@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from project.cli.main import main
 from project.run.checkpoint_io import read_checkpoint
+from project.run.distributed import RankFailure, check_ranks
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences
@@ -111,6 +113,14 @@ def test_signal_to_two_processes() -> None:
     status, err = ended(fit("--run=runs/stopped"))
     assert status == 0, err
     assert differences(find_run(Path("runs/whole")), find_run(Path("runs/stopped"))) == []
+
+
+def test_a_killed_process_is_named_though_its_connection_closes_first() -> None:
+    child = subprocess.Popen(["sh", "-c", "sleep 0.3; kill -KILL $$"])
+    strategy = SimpleNamespace(launcher=SimpleNamespace(procs=[child]), _timeout=None)
+    trainer = SimpleNamespace(world_size=2, global_rank=0, strategy=strategy)
+    with pytest.raises(RankFailure, match="rank 1 was ended by SIGKILL"):
+        check_ranks(RuntimeError("Connection closed by peer"), trainer)
 
 
 @pytest.mark.slow

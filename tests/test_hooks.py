@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import LambdaCallback
 
 from project import models
 from project.cli.main import CLI, main
-from tests.conftest import QUIET, there
+from tests.conftest import QUIET, existing
 
 SMALL = {"num_classes": 10, "input_shape": (3, 32, 32)}
 INCEPTIONS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
@@ -32,7 +32,10 @@ CHECKPOINTED = ("VGG", "GoogLeNet", "ResNet")
 
 @pytest.mark.parametrize(
     ("name", "checkpointing"),
-    [*((name, False) for name in there(STAGES)), *((name, True) for name in there(CHECKPOINTED))],
+    [
+        *((name, False) for name in existing(STAGES)),
+        *((name, True) for name in existing(CHECKPOINTED)),
+    ],
 )
 def test_forward_hook_on_each_stage_is_called_once(name: str, checkpointing: bool) -> None:
     stages, options = STAGES[name]
@@ -48,7 +51,7 @@ def test_forward_hook_on_each_stage_is_called_once(name: str, checkpointing: boo
     assert calls == dict.fromkeys(stages, 1)
 
 
-@pytest.mark.parametrize("name", there(STAGES))
+@pytest.mark.parametrize("name", existing(STAGES))
 def test_stages_can_be_extracted(name: str) -> None:
     """torchvision's feature extractor, which traces the network, gives what a hook on the stage sees."""
     from torchvision.models.feature_extraction import create_feature_extractor

@@ -8,7 +8,7 @@ from project import models
 from project.models import MLP
 from project.models.objectives.classification import Classification, mse
 from project.optim import l1_norm
-from tests.conftest import there
+from tests.conftest import existing
 
 SHAPE = {"num_classes": 10, "input_shape": (1, 28, 28)}
 
@@ -32,7 +32,7 @@ def test_parameter_counts(name: str, options: dict, count: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 12, 17)])
-@pytest.mark.parametrize("name", there(["MLP", "LeNet"]))
+@pytest.mark.parametrize("name", existing(["MLP", "LeNet"]))
 @pytest.mark.parametrize(
     "options", [{}, {"batch_norm": True, "dropout": 0.5, "activation": "sigmoid"}]
 )

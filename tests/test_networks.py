@@ -20,7 +20,7 @@ from project.cli.machine import why_not_compiled
 from project.cli.main import CLI
 from project.models import MLP, Architecture
 from project.plots.layers import tiled
-from tests.conftest import DATA, slow_but, there
+from tests.conftest import DATA, existing, slow_but
 
 IMAGENET = {"num_classes": 1000, "input_shape": (3, 224, 224)}
 
@@ -80,14 +80,14 @@ def pair(name: str) -> tuple[Architecture, nn.Module]:
     return model, reference
 
 
-@pytest.mark.parametrize("name", there(PUBLISHED))
+@pytest.mark.parametrize("name", existing(PUBLISHED))
 def test_published_counts(name: str) -> None:
     ours, _, _, count = PUBLISHED[name]
     with torch.device("meta"):
         assert sum(p.numel() for p in ours(**IMAGENET).parameters()) == count
 
 
-@pytest.mark.parametrize("name", slow_but(QUICK, there(PUBLISHED)))
+@pytest.mark.parametrize("name", slow_but(QUICK, existing(PUBLISHED)))
 def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
     model, reference = pair(name)
     x = torch.randn(2, 3, 224, 224)
@@ -105,7 +105,7 @@ def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     slow_but(
-        QUICK, [name for name in there(PUBLISHED) if name not in ("VGG13", "VGG16", "VGG19-bn")]
+        QUICK, [name for name in existing(PUBLISHED) if name not in ("VGG13", "VGG16", "VGG19-bn")]
     ),
 )
 def test_gradients_are_torchvisions(name: str) -> None:
@@ -180,7 +180,7 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
     "name",
     slow_but(
         ["AlexNet-bn", "ResNet18"],
-        there(["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]),
+        existing(["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]),
     ),
 )
 def test_small_stem_overfits_one_batch(
@@ -213,7 +213,7 @@ def test_small_stem_overfits_one_batch(
 
 
 @pytest.mark.parametrize("pixels", [28, 32, 48, 64])
-@pytest.mark.parametrize("name", there(SMALL))
+@pytest.mark.parametrize("name", existing(SMALL))
 def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
     model = SMALL[name](num_classes=7, input_shape=(4, pixels, pixels)).eval()
     with torch.no_grad():
@@ -258,7 +258,7 @@ def test_synchronised_batch_norm_reaches_every_layer() -> None:
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 @pytest.mark.parametrize("pool", ["max", "avg"])
-@pytest.mark.parametrize("name", there(["AlexNet", "VGG", "GoogLeNet", "ResNet"]))
+@pytest.mark.parametrize("name", existing(["AlexNet", "VGG", "GoogLeNet", "ResNet"]))
 def test_activation_and_pool_are_what_is_named(name: str, pool: str, activation: str) -> None:
     with torch.device("meta"):
         model = getattr(models, name)(activation=activation, pool=pool, **IMAGENET)
@@ -283,7 +283,7 @@ def test_zero_init_residual_makes_blocks_the_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", slow_but(["VGG16-bn"], there(["VGG16-bn", "GoogLeNet", "ResNet50"]))
+    "name", slow_but(["VGG16-bn"], existing(["VGG16-bn", "GoogLeNet", "ResNet50"]))
 )
 def test_activation_checkpointing_changes_no_number(name: str) -> None:
     x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))

@@ -148,5 +148,9 @@ def test_picture_joins_the_main_figures(run_copy: Run, fails: Callable[..., str]
     with Image.open("pictures/run.png") as picture:
         assert picture.width >= 1000
         assert 0.3 < picture.height / picture.width < 1
-    (run_copy.figures / "history.png").unlink()
+    assert "cannot write /proc/none/x.png" in fails(*words[:2], "--picture=/proc/none/x.png")
+    history = run_copy.figures / "history.png"
+    history.write_bytes(history.read_bytes()[:500])
+    assert "cannot read the figure" in fails(*words)
+    history.unlink()
     assert "has no figure history.png" in fails(*words)

@@ -61,7 +61,7 @@ def trained(tmp_path: Path, enabled: bool, *callbacks: L.Callback) -> tuple[L.Tr
         max_epochs=2, callbacks=list(callbacks), logger=False, accelerator="cpu",
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
-    with speedups.applied(trainer, model, enabled):
+    with speedups.applied(trainer, enabled):
         trainer.fit(model, data)
     return trainer, model
 

@@ -17,12 +17,12 @@ REFUSED: dict[type[L.Callback], str] = {
     lightning_callbacks.GradientAccumulationScheduler: (
         "would change the global batch size: use --trainer.accumulate_grad_batches instead"
     ),
-    lightning_callbacks.LearningRateFinder: "would train on from its search: use fit --find lr",
+    lightning_callbacks.LearningRateFinder: "would train on from its last try: use fit --find lr",
     lightning_callbacks.BatchSizeFinder: "would change the global batch: use fit --find batch_size",
     lightning_callbacks.OnExceptionCheckpoint: (
         "saves a file that later runs would begin from: leave it out, last.ckpt is enough"
     ),
-    lightning_callbacks.SpikeDetection: "cannot load its own checkpoints in Lightning 2.6",
+    lightning_callbacks.SpikeDetection: "cannot load its own checkpoints: leave it out",
     lightning_callbacks.ModelPruning: "renames weights, so that no checkpoint loads: leave it out",
 }
 BASES = (
@@ -80,7 +80,7 @@ def logs_more(model: L.LightningModule, callbacks: Sequence[L.Callback]) -> bool
 
 
 def refuse_xla_profiler(profiler: Any) -> None:
-    """Raise UserError if XLA's profiler is asked for without XLA; Lightning prints a traceback.
+    """Raise UserError for XLA's profiler without XLA, of which Lightning would show a traceback.
 
     Args:
         profiler: As in a config, a name or a class with its arguments.

@@ -32,6 +32,8 @@ from project.models.pretrained import skip_pretrained
 from project.run.checkpoint_io import loaded_step
 from project.run.folder import Run
 
+STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}  # of parsers
+
 
 class CLI(LightningCLI):
     """A parsed command line; its command builds what it needs.
@@ -64,15 +66,13 @@ class CLI(LightningCLI):
                 subclass_mode_data=True,
                 save_config_callback=None,
                 auto_configure_optimizers=False,
-                # Our samplers share out batches among devices themselves and evaluate each sample
-                # once.
+                # Our samplers share out batches, and evaluate each sample once.
                 trainer_defaults={"use_distributed_sampler": False, "num_sanity_val_steps": 0},
                 parser_kwargs={
                     "prog": program,
                     "usage": f"{program} [--KEY VALUE ...]",
                     "description": f"{self.command.__doc__} {COMMON_KEYS}",
-                    "exit_on_error": False,
-                    "allow_abbrev": False,
+                    **STRICT,
                 },
                 args=arguments.args,
                 run=False,
@@ -173,7 +173,7 @@ def run_folder_command(name: str, *words: str) -> None:
     """Run a command on folders."""
     command = import_command(name)
     program = f"python -m project {name}"
-    parser = ArgumentParser(prog=program, description=command.__doc__, exit_on_error=False)
+    parser = ArgumentParser(prog=program, description=command.__doc__, **STRICT)
     command.add_arguments(parser)
     command.run(parser.parse_args(words))
 

@@ -14,6 +14,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import Strategy
 
 from project.callbacks import LastCheckpoint
+from project.cli.replaced import CLASS_KEYS
 from project.data import ImageDataModule
 from project.data.transforms.augment import Augmentation
 from project.data.transforms.mix import Mix
@@ -95,9 +96,10 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r"Expected an? typing\.Literal\[(.*?)\]", r"expected one of \1", text)
     text = re.sub(r"(?<=required: ).*", lambda names: re.sub(r"\b\w+\.(?=\w)", "", names[0]), text)
     key = f"{where}." if where else ""
-    text = re.sub(
-        r"the following arguments are required: (\w+)", rf"\1 has no default: give --{key}\1", text
-    )
+    if missing := re.search(r"the following arguments are required: (\w+)", text):
+        flag = where or missing[1] in CLASS_KEYS  # else a word that follows the command
+        how = f"give --{key}{missing[1]}" if flag else "--help shows where it stands"
+        text = text.replace(missing[0], f"{missing[1]} has no default: {how}")
     value = (
         f", not {value}" if text.startswith("expected") and re.fullmatch(r"[^\s()]+", value) else ""
     )

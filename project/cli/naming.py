@@ -125,7 +125,7 @@ def words(changed: dict[str, Any]) -> list[str]:
 
 
 def word(name: str, value: Any) -> str:
-    """``lr``, 0.05 as ``lr.05``, ``batch_norm`` and False as ``no_batch_norm``, SGD ``sgd``."""
+    """A key's last name and its value in one word: ``lr.05``, ``no_batch_norm``, ``sgd``."""
     if value is None or value == [] or isinstance(value, bool):
         return ("" if value else "no_") + name
     if isinstance(value, list):

@@ -40,7 +40,7 @@ def refuse_nulls(content: dict[str, Any], where: str) -> None:
 
 
 def refuse_unfit_nulls(settings: Any, key: str = "") -> None:
-    """Refuse null where the type does not allow it, which the parser checks for no class argument.
+    """Refuse null where a type forbids it; the parser checks no arguments of classes for that.
 
     Raises:
         UserError: There is such a null below ``key``.

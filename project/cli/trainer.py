@@ -23,7 +23,7 @@ Options = dict[str, Any]
 
 
 def open_run(cli: "CLI", suffix: str = "") -> Run:
-    """The run of ``--run``, or a new one whose id says how its config differs from its file's."""
+    """The run of ``--run``, or a new one whose id says how it differs from its experiment."""
     arguments, config = cli.arguments, cli.config
     return arguments.run or new_run(
         Path(config.runs_dir),

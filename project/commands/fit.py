@@ -39,7 +39,7 @@ def run(cli: "CLI") -> None:
         from project.commands.tune import find
 
         cli.trainer = finder_trainer(cli)
-        with speedups.applied(cli.trainer, cli.model, cli.config.speedups):
+        with speedups.applied(cli.trainer, cli.config.speedups):
             rows = find(what, cli.run, cli.trainer, cli.model, cli.datamodule)
         print_summary(cli.run, cli.trainer, rows)
     else:
@@ -54,7 +54,7 @@ def train(cli: "CLI") -> None:
     checkpoint = newest_good(cli.run.to_resume)
     start = time.monotonic()
     path = checkpoint and str(checkpoint)
-    with speedups.applied(trainer, cli.model, cli.config.speedups):
+    with speedups.applied(trainer, cli.config.speedups):
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=path, weights_only=True)
     trained = f"{trainer.current_epoch} epochs, {trainer.global_step} steps"
     if checkpoint and trainer.global_step == loaded_step(trainer):

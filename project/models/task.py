@@ -82,7 +82,7 @@ class Task(Optimized):
         self.record({"loss": loss, **values}, batch_idx)
         return loss
 
-    # Lightning would work it out again at each step, 2 % of a small model's.
+    # Without it, Lightning inspects the method at each step: 2 % of a small model's time.
     training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
 
     @property

@@ -95,7 +95,7 @@ def is_ours(frame: FrameType) -> bool:
 
 
 def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
-    """Use the fused kernel of SGD and Adam(W), a fifth of a small model's step, unless told not to.
+    """Use the fused kernel of SGD and Adam(W), which saves a small model a fifth of its step.
 
     PyTorch has the kernels and does not choose them by itself; ``fused: false`` or ``foreach:
     true`` chooses otherwise.

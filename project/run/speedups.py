@@ -11,7 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LambdaCallback, ModelCheckpoint
 
 Undo = Callable[[], None]
 Patch = Callable[[L.Trainer, L.LightningModule], Undo]
@@ -19,51 +19,44 @@ NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 @contextmanager
-def applied(trainer: L.Trainer, model: L.LightningModule, enabled: bool = True) -> Iterator[None]:
-    """Apply all patches while ``trainer`` trains ``model``, or none of them unless ``enabled``."""
+def applied(trainer: L.Trainer, enabled: bool = True) -> Iterator[None]:
+    """Apply all patches while ``trainer`` trains, or none of them unless ``enabled``.
+
+    They are applied when training starts, because only then the trainer has the callbacks that the
+    model brings.
+    """
     with ExitStack() as stack:
-        for patch in PATCHES if enabled else ():
-            stack.callback(patch(trainer, model))
+
+        def apply(trainer: L.Trainer, module: L.LightningModule) -> None:
+            for patch in PATCHES:
+                stack.callback(patch(trainer, module))
+
+        start = LambdaCallback(on_train_start=apply)
+        if enabled:
+            trainer.callbacks.insert(0, start)
+            stack.callback(lambda: trainer.callbacks.remove(start))
         yield
 
 
-class HideEmptyHooks(L.Callback):
-    """Sets hooks that do nothing to None when training starts, so that no step calls them.
-
-    Only then are the callbacks there that the model brings. Hooks that a user has written, on a
-    class or as those of LambdaCallback on an instance, stay.
-    """
-
-    def __init__(self) -> None:
-        self.hidden: list[tuple[Any, str]] = []
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        names = [f"on_train_batch_{when}" for when in ("start", "end")]
-        names += [f"on_{when}_backward" for when in ("before", "after")]
-        names += [f"on_before_{what}" for what in ("zero_grad", "optimizer_step")]
-        owners: list[Any] = [*trainer.callbacks, pl_module]
-        self.hidden = [(owner, name) for owner in owners for name in names if is_empty(owner, name)]
-        for owner, name in self.hidden:
-            setattr(owner, name, None)
-
-    def show(self) -> None:
-        """Bring the hooks back, but for those that were set meanwhile."""
-        for owner, name in self.hidden:
-            if vars(owner).get(name, owner) is None:
-                delattr(owner, name)
-
-
 def hide_empty_hooks(trainer: L.Trainer, model: L.LightningModule) -> Undo:
-    """Spare each step the calls of hooks that do nothing.
+    """Set hooks that do nothing to None, so that Lightning does not call them at each step.
 
-    It gains 7 % or more of a step of the smallest MLP on two CPU cores.
+    It gains 14 % of a step of the smallest MLP on two CPU cores.
+
+    Hooks that a user has written, on a class or as those of LambdaCallback on an instance, stay.
     """
-    hide = HideEmptyHooks()
-    trainer.callbacks.insert(0, hide)
+    names = [f"on_train_batch_{when}" for when in ("start", "end")]
+    names += [f"on_{when}_backward" for when in ("before", "after")]
+    names += [f"on_before_{what}" for what in ("zero_grad", "optimizer_step")]
+    owners: list[Any] = [*trainer.callbacks, model]
+    hidden = [(owner, name) for owner in owners for name in names if is_empty(owner, name)]
+    for owner, name in hidden:
+        setattr(owner, name, None)
 
     def undo() -> None:
-        hide.show()
-        trainer.callbacks.remove(hide)
+        for owner, name in hidden:
+            if vars(owner).get(name, owner) is None:  # unless a hook was set meanwhile
+                delattr(owner, name)
 
     return undo
 
@@ -82,7 +75,7 @@ def is_empty(owner: L.Callback | L.LightningModule, name: str) -> bool:
 def spare_driver_calls(trainer: L.Trainer, model: L.LightningModule) -> Undo:
     """Without a GPU, let PyTorch ask CUDA for one, which optimisers do at each step.
 
-    It gains 12 % of a step of the smallest MLP on two CPU cores.
+    It gains 12 to 21 % of a step of the smallest MLP on two CPU cores.
 
     Lightning makes PyTorch load the driver's library for that, each time in vain.
     """

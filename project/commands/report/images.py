@@ -3,7 +3,9 @@
 import base64
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from project.errors import UserError
 
 
 class Size(NamedTuple):
@@ -20,11 +22,25 @@ class Size(NamedTuple):
 
 def as_uri(image: Path | io.BytesIO, size: Size) -> str:
     """An image as a data URI in WebP, no wider than ``size``."""
-    from PIL import Image
-
-    with Image.open(image) as opened:
-        small = opened.convert("RGB")
+    small = opened(image)
     small.thumbnail((size.width, 4 * size.width))
     packed = io.BytesIO()
     small.save(packed, "WEBP", quality=size.quality, method=4)
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
+
+
+def opened(image: Path | io.BytesIO) -> Any:
+    """A Pillow image in RGB.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(image) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        raise UserError(
+            f"cannot read the figure {image} ({error}): delete it, and it is left out"
+        ) from None

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from project.errors import UserError
+from project.commands.report.images import opened
+from project.errors import UserError, writing
 from project.run.folder import Run
 
 WIDTH = 1200  # pixels
@@ -17,15 +18,18 @@ def write_overview(run: Run, split: str, path: Path) -> None:
         path: File to write.
 
     Raises:
-        UserError: The run has no such figures, as when its task draws others.
+        UserError: The run has no such figures, as when its task draws others, or one is damaged.
     """
     from PIL import Image
 
     names = (f"predictions_{split}", "history", f"confusion_matrix_{split}")
     missing = [name for name in names if not (run.figures / f"{name}.png").exists()]
     if missing:
-        raise UserError(f"{run.folder} has no figure {missing[0]}.png, so no picture of it is made")
-    left, above, below = (Image.open(run.figures / f"{n}.png").convert("RGB") for n in names)
+        raise UserError(
+            f"{run.folder} has no figure {missing[0]}.png: validate or test the run, or leave out "
+            "--picture"
+        )
+    left, above, below = (opened(run.figures / f"{name}.png") for name in names)
     for image in (above, below):
         image.thumbnail((WIDTH // 2, WIDTH // 2), Image.Resampling.LANCZOS)
     height = above.height + below.height
@@ -34,5 +38,6 @@ def write_overview(run: Run, split: str, path: Path) -> None:
     picture.paste(left, (0, 0))
     picture.paste(above, (left.width, 0))
     picture.paste(below, (left.width + (WIDTH // 2 - below.width) // 2, above.height))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(256).save(path, optimize=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.quantize(256).save(path, "PNG", optimize=True)
