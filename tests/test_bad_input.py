@@ -140,7 +140,11 @@ MLP_ON_MNIST = [
         (["fit", "--lr_schedule.warmup=None"], "error: lr_schedule.warmup cannot be null"),
         (["fit", "--wandb.mode=None"], "wandb.mode: expected one of"),
         (["fit", "--runs_dir=None"], "runs_dir cannot be null"),
-        (["fit", "--find=lr", "--trainer.fast_dev_run=true"], "leave that out"),
+        pytest.param(
+            ["fit", "--find=lr", "--trainer.fast_dev_run=true"],
+            "leave that out",
+            marks=pytest.mark.needs("tune"),
+        ),
         (["test"], "needs --run"),
         (["test", "--run", "."], "is not a run"),
         (["predict", "--run", "nowhere", "--images", "a.png"], "is not a run"),

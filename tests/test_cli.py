@@ -20,6 +20,7 @@ import project
 from project.cli.arguments import DEFAULT_CONFIG, read_arguments
 from project.cli.main import CLI, main
 from project.cli.naming import flatten
+from project.commands import COMMANDS
 from project.loggers.metrics_csv import MetricsCSV
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
@@ -398,8 +399,8 @@ def test_help_is_instant_and_names_every_command() -> None:
     root = Path(project.__file__).parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     assert "torch" not in done.stderr
-    for name in ("fit", "test", "validate", "predict", "describe"):
-        assert name in done.stdout
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
 
 
 def test_command_help_lists_its_keys(capsys: pytest.CaptureFixture[str]) -> None:

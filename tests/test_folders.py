@@ -201,6 +201,7 @@ BAD = {
 }
 
 
+@pytest.mark.needs("AlexNet")
 def test_bad_files_are_skipped_named_and_counted(
     fit: Callable, copied: Path, photo: np.ndarray, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 import project
 from project.cli.main import main
 from project.commands import new
+from tests.test_deletable import PARTS
 
 pytestmark = pytest.mark.needs("new")
 Fails = Callable[..., str]
@@ -108,10 +109,10 @@ def test_what_remains_of_the_old_name(template: Path) -> None:
     for words in ("--wandb.project", " the project ", "the project's", "PROJECT_DATA"):
         assert texts[0].count(words) == texts[1].count(words) > 0
     content = tomllib.loads(Path("mylab", "pyproject.toml").read_text())
-    assert content["project"]["name"] == "zebra"
+    metadata = next(table for table in content.values() if "requires-python" in table)
+    assert metadata["name"] == "zebra"
     assert content["tool"]["mypy"]["files"] == ["zebra"]
-    extras = content["project"]["optional-dependencies"]
-    assert extras["test"][0].startswith("zebra[")
+    assert metadata["optional-dependencies"]["test"][0].startswith("zebra[")
 
 
 MANY = ("sweep", "GoogLeNet", "cifar", "imagenet")
@@ -130,6 +131,13 @@ def test_the_rules_of_the_code_hold_in_a_copy(template: Path, words: list[str]) 
     for path in Path(name, name).rglob("*.py"):
         for line in path.read_text().splitlines():
             assert len(line) <= 100 or name not in line, f"{path}: {line}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_copy_without_any_part_passes_its_tests(template: Path) -> None:
+    main(["new", "lab", f"--without={','.join(part.name for part in PARTS)}"])
+    run(Path("lab"), "-m", "pytest", "-n2", "-p", "no:cacheprovider")
 
 
 @pytest.mark.slow
