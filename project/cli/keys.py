@@ -67,9 +67,10 @@ def add_class_keys(parser: LightningArgumentParser) -> None:
     }
     for key, (kind, module) in kinds.items():
         default = {"class_path": f"{module}.{GIVEN_TO_MODEL[key]}"}
-        parser.add_argument(
+        action = parser.add_argument(
             f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours)."
         )
+        action.sub_add_kwargs = {"fail_untyped": False}  # timm's optimisers have untyped arguments
         parser.link_arguments(key, f"model.init_args.{key}")
     for fact in ("num_classes", "input_shape"):
         parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")

@@ -89,6 +89,7 @@ def find_lr(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> F
     def keep_ratios(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Keep the ratios between the groups' rates: the finder gives all groups one rate."""
         rate = optimizer.param_groups[0]["lr"]
+        getattr(optimizer, "train", bool)()  # the finder leaves out the callbacks, which do this
         for group, options in zip(optimizer.param_groups, model.configured, strict=False):
             group["lr"] = rate * options["lr"] / model.base_lr
 
