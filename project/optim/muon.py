@@ -70,7 +70,7 @@ class Muon(torch.optim.Optimizer):
         nesterov: bool = True,
         ns_steps: int = 5,
         adjust_lr_fn: Literal["original", "match_rms_adamw"] = "original",
-        adamw_lr: float = 0.001,
+        adamw_lr: float = 0.003,
         betas: tuple[float, float] = (0.9, 0.95),
         eps: float = 1e-8,
         fused: bool | None = None,

@@ -7,7 +7,7 @@
 `fit` trains the recipe for so many steps, schedule and all, with each optimiser and each rate of
 its grid by the first seed; the rate with the least validation loss at the end then trains by the
 other seeds. A validation every 25 steps says when the target was reached. AdamW's part of Muon has
-its default rate.
+the rate that was the best of AdamW alone.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ EVERY = 25  # steps between validations
 OPTIMIZERS: dict[str, tuple[list[str], list[float]]] = {
     "SGD": (["--optimizer.momentum=0.9", "--optimizer.nesterov=true"], [0.02, 0.05, 0.1, 0.2]),
     "AdamW": ([], [0.001, 0.003, 0.01, 0.03]),
-    "Muon": ([], [0.005, 0.01, 0.02, 0.05]),
+    "Muon": ([], [0.01, 0.02, 0.05, 0.1]),
 }
 
 
@@ -77,13 +77,15 @@ if __name__ == "__main__":
     parser.add_argument("--root", required=True, help="folder of the dataset")
     parser.add_argument("--recipe", default="configs/mnist_lenet.yaml")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--target", type=float, default=0.1, help="validation loss")
+    parser.add_argument("--target", type=float, default=0.08, help="validation loss")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     found: dict[str, Any] = {
         key: getattr(options, key) for key in ("recipe", "steps", "target", "seeds")
     }
-    for name in OPTIMIZERS:
+    for name, (flags, _) in OPTIMIZERS.items():
+        if name == "Muon":
+            flags.append(f"--optimizer.adamw_lr={found['AdamW']['lr']}")
         found[name] = measure(name, options)
         print(name, found[name], flush=True)
     conclude(found, options.out)
