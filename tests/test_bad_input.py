@@ -50,9 +50,10 @@ MLP_ON_MNIST = [
             "--optimizer AdamW cannot be used so: Invalid learning rate",
         ),
         (
-            ["fit", "--optimizer=Muon"],
-            "--optimizer Muon cannot be used so: Muon only supports 2D parameters",
+            ["fit", "--optimizer=Muon", "--optimizer.lr=-1"],
+            "lr is -1.0, but it must not be negative",
         ),
+        (["fit", "--optimizer=torch.optim.Muon"], "Muon only supports 2D parameters"),
         (
             ["fit", "--optimizer.fused=true", "--optimizer.foreach=true"],
             "--optimizer AdamW cannot be used so: `fused` and `foreach` cannot be `True` together",

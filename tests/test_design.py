@@ -5,7 +5,8 @@ from pathlib import Path
 
 import project
 from project.cli.choices import GIVEN_TO_MODEL
-from project.models import MLP, Task
+from project.models import MLP
+from project.models.optimized import Optimized
 
 PACKAGE = Path(project.__file__).parent
 ROOT = PACKAGE.parent
@@ -96,7 +97,7 @@ def test_heavy_imports_happen_where_they_are_used() -> None:
 def test_defaults_are_those_of_the_signature() -> None:
     import inspect
 
-    parameters = inspect.signature(Task).parameters
+    parameters = inspect.signature(Optimized).parameters
     assert parameters["optimizer"].default.__name__ == GIVEN_TO_MODEL["optimizer"]
     assert type(parameters["lr_schedule"].default).__name__ == GIVEN_TO_MODEL["lr_schedule"]
     model = MLP(num_classes=2, input_shape=(1, 2, 2))

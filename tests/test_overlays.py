@@ -23,6 +23,7 @@ def test_overlay_trains(name: str, fit: Callable) -> None:
         "ema": any(
             type(callback).__name__ == "EMAWeightAveraging" for callback in trainer.callbacks
         ),
+        "lpft": any(type(c).__name__ == "GradualUnfreezing" for c in trainer.callbacks),
         "mixup": type(data.mix).__name__ == "Mixup",
         "cutmix": type(data.mix).__name__ == "CutMix",
         "debug": trainer.fast_dev_run == 1 and trainer.global_step == 1,

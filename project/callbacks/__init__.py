@@ -4,10 +4,12 @@ from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
 from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.filter_plots import FilterPlots
+from project.callbacks.gradual_unfreezing import GradualUnfreezing
 from project.callbacks.interruption import Interrupted
 from project.callbacks.last_checkpoint import LastCheckpoint
 from project.callbacks.lookahead import Lookahead
 from project.callbacks.multi_label_plots import MultiLabelPlots
+from project.callbacks.optimizer_modes import OptimizerModes
 from project.callbacks.prediction_writer import PredictionWriter
 from project.callbacks.progress import ProgressBar
 from project.callbacks.regression_plots import RegressionPlots
@@ -19,10 +21,12 @@ __all__ = [
     "BestCheckpoint",
     "EvaluationPlots",
     "FilterPlots",
+    "GradualUnfreezing",
     "Interrupted",
     "LastCheckpoint",
     "Lookahead",
     "MultiLabelPlots",
+    "OptimizerModes",
     "PredictionWriter",
     "ProgressBar",
     "RegressionPlots",

@@ -2,6 +2,7 @@
 
 import re
 from argparse import ArgumentError
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from enum import Enum
 from typing import Any
@@ -17,13 +18,16 @@ from project.cli.messages import one_line
 from project.errors import UserError
 from project.loggers.wandb import WandB
 from project.models import Objective
-from project.optim import Schedule
+from project.optim import SAM, Muon, Schedule
 
 # What signatures of Lightning have as defaults, and a config must be able to hold.
 register_type(torch.device, str)
 yaml.SafeDumper.add_multi_representer(
     Enum, lambda dumper, member: dumper.represent_data(member.value)
 )
+
+# A name means one of ours before one of torch.optim, which has a Muon too.
+MakesOptimizer = Callable[[Iterable], Muon | SAM] | OptimizerCallable
 
 # Keys that say what to do with a run, and are no part of its config.
 NOT_OF_A_RUN = ("config", "run", "find", "speedups")
@@ -57,15 +61,16 @@ def add_run_keys(parser: LightningArgumentParser) -> None:
 def add_class_keys(parser: LightningArgumentParser) -> None:
     """Add the classes that are given to the model, and the arguments for saving and logging."""
     kinds = {
-        "optimizer": (OptimizerCallable, "torch.optim"),
+        "optimizer": (MakesOptimizer, "torch.optim"),
         "lr_schedule": (Schedule, "project.optim"),
         "objective": (Objective, "project.models"),
     }
     for key, (kind, module) in kinds.items():
         default = {"class_path": f"{module}.{GIVEN_TO_MODEL[key]}"}
-        parser.add_argument(
+        action = parser.add_argument(
             f"--{key}", type=kind, default=default, help=f"Any class of {module} (or yours)."
         )
+        action.sub_add_kwargs = {"fail_untyped": False}  # timm's optimisers have untyped arguments
         parser.link_arguments(key, f"model.init_args.{key}")
     for fact in ("num_classes", "input_shape"):
         parser.link_arguments(f"data.{fact}", f"model.init_args.{fact}", apply_on="instantiate")

@@ -28,6 +28,7 @@ BASES: dict[str, tuple[type, ...]] = {
     "model": (Task,),
     "data": (ImageDataModule,),
     "optimizer": (torch.optim.Optimizer,),
+    "base_optimizer": (torch.optim.Optimizer,),
     "lr_schedule": (Schedule,),
     "objective": (Objective,),
     "augment": (Augmentation,),
@@ -84,6 +85,8 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r" Given value type: .* Given value: ", ". Got value: ", text)
     text, _, value = text.partition(". Got value: ")
     parts = dict.fromkeys(part for part in text.split(" - ") if "NoneType" not in part)
+    # A name is looked for among our optimisers first.
+    parts = dict.fromkeys(p for p in parts if "a subclass of Muon" not in p) or parts
     if "Iterable[lightning" in raw:
         parts = dict.fromkeys(part for part in parts if not re.search(NOT_A_LOGGER, part)) or parts
     text = " or ".join([part for part in parts if "import path" not in part] or parts)

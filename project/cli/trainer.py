@@ -113,7 +113,7 @@ def adapt_options(cli: "CLI", options: Options, training: bool) -> Options:
 def observers(cli: "CLI", options: Options, further: Sequence[L.Callback] = ()) -> list[L.Callback]:
     """The callbacks that every Trainer has, and those that look on."""
     seeds = callbacks.StepSeeds(cli.config.seed_everything)
-    found = [cli.start, *cli.observers, *further, seeds]
+    found = [cli.start, *cli.observers, *further, seeds, callbacks.OptimizerModes()]
     theirs = any(isinstance(callback, ProgressBar) for callback in options["callbacks"])
     if options["enable_progress_bar"] is not False and not theirs:
         found.append(callbacks.ProgressBar())

@@ -20,6 +20,7 @@ from project import plots
 from project.data import ImageDataModule
 from project.errors import UserError, writing
 from project.models import Architecture
+from project.optim import SAM
 from project.run.folder import Run
 
 LR_STEPS = 100  # number of rates that are tried, one a step
@@ -87,9 +88,10 @@ def find_lr(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> F
 
     def keep_ratios(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Keep the ratios between the groups' rates: the finder gives all groups one rate."""
-        first, rate = model.configured[0]["lr"], optimizer.param_groups[0]["lr"]
+        rate = optimizer.param_groups[0]["lr"]
+        getattr(optimizer, "train", bool)()  # the finder leaves out the callbacks, which do this
         for group, options in zip(optimizer.param_groups, model.configured, strict=False):
-            group["lr"] = rate * options["lr"] / first
+            group["lr"] = rate * options["lr"] / model.base_lr
 
     hook = register_optimizer_step_pre_hook(keep_ratios)
     finder = Tuner(trainer).lr_find(
@@ -115,7 +117,9 @@ def find_lr(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> F
     slopes = torch.gradient(torch.tensor([loss for _, loss in candidates]))[0]
     rate = candidates[int(slopes.argmin())][0]
     names = ("learning rate", "training loss, smoothed")
-    return Found(names, points, rate, {"found": f"--optimizer.lr {rate:.2g}"})
+    sam = any(isinstance(optimizer, SAM) for optimizer in trainer.optimizers)
+    key = "optimizer.base_optimizer.lr" if sam else "optimizer.lr"
+    return Found(names, points, rate, {"found": f"--{key} {rate:.2g}"})
 
 
 def find_batch_size(trainer: L.Trainer, model: Architecture, data: ImageDataModule) -> Found:

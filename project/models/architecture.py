@@ -32,7 +32,7 @@ class Architecture(Backbone, ExampleInput, Task):
         freeze_backbone: Train the heads alone: all layers before them keep weights and statistics.
         channels_last: Store images and kernels as (N, H, W, C), the fastest layout on GPUs.
         flip_tta: Evaluate and predict by the mean of the outputs for an image and its mirror image.
-        **kwargs: The arguments of `Task`: optimizer, lr_schedule, l1, compile.
+        **kwargs: The arguments of `Task` and `Optimized`: optimizer, lr_schedule, l1 and others.
     """
 
     def __init__(

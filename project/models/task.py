@@ -1,7 +1,6 @@
 """`Task`: any training of which a batch gives the loss."""
 
 import inspect
-from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,7 +11,7 @@ from project.errors import UserError
 from project.models import checks
 from project.models.metric_buffer import MetricBuffer
 from project.models.optimized import Optimized
-from project.optim import Constant, Schedule, l1_norm
+from project.optim import l1_norm
 from project.run.folder import run_of
 
 
@@ -24,12 +23,10 @@ class Task(Optimized):
     subclass sets `monitor` and `mode`.
 
     Args:
-        optimizer: Any ``torch.optim`` class, or a callable that takes parameter groups. Its
-            ``weight_decay`` (L2) skips biases and norms.
-        lr_schedule: Factor of the learning rate as a function of progress in [0, 1].
         l1: Factor of the sum of absolute weights that is added to the training loss; biases and
             norms are skipped.
         compile: Compile `training_loss` with ``torch.compile``.
+        **kwargs: The arguments of `Optimized`: optimizer, lr_schedule, layer_decay, param_groups.
     """
 
     monitor: ClassVar[str] = "val/loss"
@@ -38,17 +35,16 @@ class Task(Optimized):
     def __init__(
         self,
         *,
-        optimizer: Callable[[Iterable], torch.optim.Optimizer] = torch.optim.AdamW,
-        lr_schedule: Schedule = Constant(),  # noqa: B008, it holds no state
         l1: float = 0.0,
         compile: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(optimizer, lr_schedule)
+        super().__init__(**kwargs)
         if l1 < 0:
             raise UserError(f"l1 is {l1}, but a penalty must not be negative")
         self.l1, self.compile_loss = l1, compile
         self.eval_metrics: Any = nn.ModuleDict({"loss": MeanMetric()})
-        self.check_for_nan = True
+        self.check_for_nan, self.recorded_batch = True, (-1, -1)
         self.train_metrics: dict[str, float] = {}  # as logged last, for the progress bar
         self.buffer, self.loaded_buffer = MetricBuffer(), None
 
@@ -93,6 +89,9 @@ class Task(Optimized):
 
     def record(self, values: dict[str, Tensor], batch_idx: int) -> None:
         """Keep the values of a step, and log their means every ``log_every_n_steps``."""
+        if self.recorded_batch == (self.current_epoch, batch_idx):
+            return  # L-BFGS and SAM evaluate a batch several times, of which the first counts
+        self.recorded_batch = (self.current_epoch, batch_idx)
         self.buffer.append(values)
         step = self.finished_steps
         complete = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0
