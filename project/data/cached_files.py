@@ -17,7 +17,7 @@ from project.data.shards import prepare
 from project.errors import UserError
 
 
-class ImageFolder(ImageDataModule):
+class CachedFiles(ImageDataModule):
     """Images in ``root/train/<class>/*`` and ``root/val/<class>/*``; a subclass gives `crops`.
 
     Args:

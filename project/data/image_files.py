@@ -8,12 +8,12 @@ from torch import Tensor
 
 from project.data.crops import Crops, crop_side
 from project.data.gpu import LaterCrops, decode_on
-from project.data.image_folder import ImageFolder
+from project.data.cached_files import CachedFiles
 from project.data.transforms.policies import Policy
 from project.errors import UserError
 
 
-class ImageNet(ImageFolder):
+class ImageNet(CachedFiles):
     """Photographs in ``root/train/<class>/*`` and ``root/val/<class>/*`` (Deng et al., 2009).
 
     The official archives and devkit in ``root`` are extracted once. Any other folder of images
