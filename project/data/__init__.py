@@ -3,7 +3,8 @@
 from project.data.cifar import CIFAR10, CIFAR100
 from project.data.datamodule import ImageDataModule
 from project.data.digits import Digits
-from project.data.image_files import ImageNet
+from project.data.image_folder import ImageFolder
+from project.data.imagenet import ImageNet
 from project.data.mnist import MNIST
 from project.data.transforms.color import ColorJitter
 from project.data.transforms.erasing import Cutout, RandomErasing
@@ -19,6 +20,7 @@ __all__ = [
     "Cutout",
     "Digits",
     "ImageDataModule",
+    "ImageFolder",
     "ImageNet",
     "Mixup",
     "RandAugment",

@@ -1,4 +1,4 @@
-"""ImageNet, or any folder of images with a folder for each class."""
+"""Base of datasets of photographs in files, which workers decode and crop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,18 @@ import torch
 from torch import Tensor
 
 from project.data.crops import Crops, crop_side
+from project.data.datamodule import ImageDataModule
 from project.data.gpu import LaterCrops, decode_on
-from project.data.cached_files import CachedFiles
 from project.data.transforms.policies import Policy
 from project.errors import UserError
 
 
-class ImageNet(CachedFiles):
-    """Photographs in ``root/train/<class>/*`` and ``root/val/<class>/*`` (Deng et al., 2009).
+class ImageFiles(ImageDataModule):
+    """Photographs in files, normalised by ImageNet's statistics, as published weights expect.
 
-    The official archives and devkit in ``root`` are extracted once. Any other folder of images
-    serves as well. Training images are random crops (Szegedy et al., 2015, section 6), to which
-    the workers apply RandAugment and TrivialAugment. Other images have their short side resized to
-    8/7 of ``image_size`` and their centre cropped. The official validation images are the test
-    set, and validation is held out of the training images.
+    Training images are random crops (Szegedy et al., 2015, section 6), to which the workers apply
+    RandAugment and TrivialAugment. Other images have their short side resized to 8/7 of
+    ``image_size`` and their centre cropped.
 
     Args:
         image_size: Height and width of the crops in pixels.
@@ -29,9 +27,10 @@ class ImageNet(CachedFiles):
         min_area: Smallest fraction of a training image's area in its crop.
         decode_on_gpu: Decode training JPEGs on the device, where the processor is too slow; a
             damaged file is then an error.
+        max_unreadable: Largest fraction of a split's images that may be skipped because they
+            cannot be read.
     """
 
-    num_classes = 1000
     input_shape = (3, 224, 224)
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
@@ -42,6 +41,7 @@ class ImageNet(CachedFiles):
         start_size: int | None = None,
         min_area: float = 0.08,
         decode_on_gpu: bool = False,
+        max_unreadable: float = 0.05,
         **kwargs,
     ) -> None:
         if image_size < 1 or not 0 < min_area <= 1:
@@ -53,7 +53,10 @@ class ImageNet(CachedFiles):
             raise UserError(
                 f"start_size {start_size} must lie between 1 and image_size {image_size}"
             )
+        if not 0 <= max_unreadable <= 1:
+            raise UserError(f"max_unreadable {max_unreadable} must be a fraction of the images")
         super().__init__(**kwargs)
+        self.max_unreadable = max_unreadable
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
         self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
         if not decode_on_gpu:
@@ -68,6 +71,7 @@ class ImageNet(CachedFiles):
 
     @property
     def crops(self) -> Crops:
+        """Function from an encoded image to the uint8 image of a sample."""
         kind = LaterCrops if self.decode_on_gpu else Crops
         return kind(self.input_shape[1], self.min_area, self.policies)
 

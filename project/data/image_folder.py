@@ -1,0 +1,169 @@
+"""Your own photographs, in a folder for each class or with a CSV file of labels."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from project.data.cached_files import CachedFiles
+from project.data.content_split import content_hashes, positions
+from project.data.contents import Files, Selection
+from project.data.encoded_images import EncodedImages
+from project.data.folder_summary import check_splits, summary
+from project.data.folders import find_images, folder_classes
+from project.data.labels import Target, check_files, label_names, label_targets, read_labels
+from project.data.layout import class_names, find_class_names, split_folders, split_of, splits_of
+from project.data.prepared import Prepared
+from project.data.splits import check_fold
+from project.errors import UserError, printable
+
+log = logging.getLogger(__name__)
+
+
+class ImageFolder(CachedFiles):
+    """Photographs in ``root/<class>/*`` or ``root/train/<class>/*``, or listed in a CSV file.
+
+    Folders ``train``, ``val`` and ``test``, or a column ``split``, are used as they are called.
+    Validation and test sets that are missing are held out of the training images, by the hash of
+    each file's content.
+
+    Args:
+        labels: CSV file with the columns ``file``, relative to ``root``, and ``label``, and
+            perhaps ``split``. None for a folder for each class.
+        target: What a label is: a class, any number of labels with ``|`` between them for the
+            objective ``MultiLabel``, or a number for ``Regression``.
+        test_size: Fraction of the training images that is held out as test set, where there is
+            none. ``val_size`` is that of the rest.
+    """
+
+    sources = ("all",)
+
+    def __init__(
+        self,
+        labels: str | None = None,
+        target: Target = "class",
+        test_size: float = 0.1,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, size in (("val_size", self.val_size), ("test_size", test_size)):
+            if not 0 < size < 1:
+                raise UserError(f"--data.{name} {size} must be a fraction between 0 and 1")
+        self.target, self.test_size = target, test_size
+        self.labels = find_labels(labels, self.root, target)
+        self.setup_classes()
+
+    @classmethod
+    def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+        root, target = Path(arguments["root"]), arguments["target"]
+        labels = find_labels(arguments["labels"], root, target)
+        names = arguments["classes"] or find_names(root, arguments["cache"], labels, target)
+        return len(names), super().metadata(arguments)[1]
+
+    @property
+    def checksum_status(self) -> str:
+        return "none are published for folders"
+
+    @property
+    def resolved_args(self) -> dict[str, Any]:
+        return {**super().resolved_args, "labels": self.labels and str(self.labels)}
+
+    def setup_classes(self) -> None:
+        names = (self.root, self.cache, self.labels, self.target)
+        self.classes = self.given_classes or find_names(*names)
+        self.num_classes, self.class_names = len(self.classes), self.classes
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":
+            for line in summary(self.files, self.y, self.splits, self.held, self.class_names):
+                log.info(printable(f"data: {line}"))
+
+    def load(self, train: bool) -> EncodedImages:
+        if not hasattr(self, "splits"):
+            self.find_samples()
+        rows = np.flatnonzero((self.splits != "test") == train)
+        files = Selection(self.files, rows)
+        return EncodedImages(files, self.y[rows], self.crops, self.max_unreadable)
+
+    def held_out(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        val = torch.from_numpy(self.splits[self.splits != "test"] == "val")
+        return torch.nonzero(~val)[:, 0], torch.nonzero(val)[:, 0]
+
+    def originals(self, source: str) -> Files:
+        if self.labels:
+            rows = read_labels(self.labels)
+            check_files(rows, self.root)
+            return Files(self.root, np.array([os.fsencode(row.file) for row in rows]))
+        folders: list[str] = []
+        for split in split_folders(self.root) or [""]:
+            names = class_names(self.root / split)
+            if unknown := {*names} - {*self.classes}:
+                raise UserError(
+                    f"{self.root / split} has the class {min(unknown)}, which the run does not "
+                    "know: train has all classes"
+                )
+            every = split_of(split) in (None, "train")  # other splits may lack a rare class
+            folders += [os.path.join(split, name) for name in (self.classes if every else names)]
+        return Files(self.root, find_images(self.root, folders))
+
+    def find_samples(self) -> None:
+        """Set the files, with their targets and splits, and hold out the splits that are missing.
+
+        Fewer than all files may be in the cache, because some could not be read.
+        """
+        source = self.sources[0]
+        self.files: Files | Prepared = (
+            self.originals(source) if self.cache is None else Prepared(self.cache_folder, source)
+        )
+        names = self.files.names
+        if self.labels:
+            listed = {os.fsencode(row.file): row for row in read_labels(self.labels)}
+            rows = [listed[name] for name in names.tolist() if name in listed]
+            self.y = label_targets(rows, self.target, self.classes)
+            self.splits = np.array([row.split for row in rows])
+        else:
+            self.splits, depth = splits_of(names)
+            self.y = folder_classes(names, self.classes, depth)
+        self.held = [split for split in ("val", "test") if split not in self.splits]
+        if self.num_folds and "val" not in self.held:
+            raise UserError("the validation images are given: leave out --data.num_folds")
+        if self.held:
+            hashes = getattr(self.files, "hashes", None) or content_hashes(self.files)
+            self.splits = self.hold_out(hashes)
+        check_splits(self.splits, self.y, self.class_names)
+
+    def hold_out(self, hashes: Sequence[int]) -> np.ndarray:
+        """The splits (N,) once those that are missing are held out by the hash of the content."""
+        splits, seed = self.splits.copy(), self.split_seed
+        if "test" in self.held:
+            splits[(splits == "train") & (positions(hashes, seed, 0) < self.test_size)] = "test"
+        if "val" in self.held:
+            low, high = 0.0, float(self.val_size)
+            if self.num_folds:
+                check_fold(self.fold or 0, self.num_folds, len(splits))
+                low, high = (k / self.num_folds for k in (self.fold or 0, (self.fold or 0) + 1))
+            position = positions(hashes, seed, 1)
+            splits[(splits == "train") & (low <= position) & (position < high)] = "val"
+        return splits
+
+
+def find_labels(labels: str | None, root: Path, target: Target) -> Path | None:
+    """The file of ``--data.labels``, seen from the working folder or else from ``root``."""
+    if labels is None:
+        if target != "class":
+            raise UserError(f"--data.target {target} needs --data.labels, a CSV file with a label")
+        return None
+    return next((p for p in (Path(labels), root / labels) if p.is_file()), Path(labels)).absolute()
+
+
+def find_names(root: Path, cache: int | None, labels: Path | None, target: Target) -> list[str]:
+    """Names of the network's outputs, from the CSV file, the folders, or else the cache."""
+    if labels:
+        return label_names(read_labels(labels), target)
+    return find_class_names(root)
