@@ -5,7 +5,7 @@ permutation as in `splits` would move most files whenever one is added.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -38,3 +38,23 @@ def positions(hashes: Sequence[int], *key: int) -> np.ndarray:
     A share of the files is those whose position is below it.
     """
     return np.array([derive_seed(value, *key) for value in hashes]) / 2**63
+
+
+def hold_out(
+    splits: np.ndarray,
+    hashes: Sequence[int],
+    seed: int,
+    ranges: Mapping[str, tuple[float, float]],
+) -> None:
+    """Move training files to the splits that are missing.
+
+    Args:
+        splits: Split of each file (N,), which is changed.
+        hashes: Hash of each file's content.
+        seed: Seed of the choice.
+        ranges: For each missing split the positions of its files, from one on and below another.
+    """
+    for key, split in enumerate(("test", "val")):
+        if split in ranges:
+            (low, high), position = ranges[split], positions(hashes, seed, key)
+            splits[(splits == "train") & (low <= position) & (position < high)] = split

@@ -91,7 +91,12 @@ def folder_classes(names: np.ndarray, classes: list[str], depth: int = 0) -> Ten
         names: Paths as bytes (N,).
         classes: Names of the class folders.
         depth: Number of folders above the class folders.
+
+    Raises:
+        UserError: A folder is not among the classes.
     """
-    position = {os.fsencode(name): k for k, name in enumerate(classes)}
-    separator = os.fsencode(os.sep)
-    return torch.tensor([position[name.split(separator)[depth]] for name in names.tolist()])
+    position = {name: k for k, name in enumerate(classes)}
+    found = [os.fsdecode(name).split(os.sep)[depth] for name in names.tolist()]
+    if unknown := {*found} - position.keys():
+        raise UserError(f"the class {min(unknown)} is new: begin a new run to learn it")
+    return torch.tensor([position[name] for name in found])

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,27 @@ import torch
 from torch import Tensor
 
 from project.data.cached_files import CachedFiles
-from project.data.content_split import content_hashes, positions
+from project.data.content_split import content_hashes, hold_out
 from project.data.contents import Files, Selection
 from project.data.encoded_images import EncodedImages
 from project.data.folder_summary import check_splits, summary
 from project.data.folders import find_images, folder_classes
-from project.data.labels import Target, check_files, label_names, label_targets, read_labels
-from project.data.layout import class_names, find_class_names, split_folders, split_of, splits_of
+from project.data.labels import (
+    Target,
+    check_files,
+    find_labels,
+    label_names,
+    label_targets,
+    read_labels,
+)
+from project.data.layout import (
+    class_names,
+    find_class_names,
+    folder_names,
+    split_folders,
+    split_of,
+    splits_of,
+)
 from project.data.prepared import Prepared
 from project.data.splits import check_fold
 from project.errors import UserError, printable
@@ -105,8 +118,8 @@ class ImageFolder(CachedFiles):
             names = class_names(self.root / split)
             if unknown := {*names} - {*self.classes}:
                 raise UserError(
-                    f"{self.root / split} has the class {min(unknown)}, which the run does not "
-                    "know: train has all classes"
+                    f"{self.root / split} has the class {min(unknown)}, which is not among "
+                    "those of training: move its images, or begin a new run"
                 )
             every = split_of(split) in (None, "train")  # other splits may lack a rare class
             folders += [os.path.join(split, name) for name in (self.classes if every else names)]
@@ -124,7 +137,12 @@ class ImageFolder(CachedFiles):
         names = self.files.names
         if self.labels:
             listed = {os.fsencode(row.file): row for row in read_labels(self.labels)}
-            rows = [listed[name] for name in names.tolist() if name in listed]
+            if old := {*names.tolist()} - listed.keys():
+                raise UserError(
+                    f"{self.cache_folder} has {os.fsdecode(min(old))}, which {self.labels} does "
+                    "not list: run python -m project prepare again"
+                )
+            rows = [listed[name] for name in names.tolist()]
             self.y = label_targets(rows, self.target, self.classes)
             self.splits = np.array([row.split for row in rows])
         else:
@@ -135,35 +153,24 @@ class ImageFolder(CachedFiles):
             raise UserError("the validation images are given: leave out --data.num_folds")
         if self.held:
             hashes = getattr(self.files, "hashes", None) or content_hashes(self.files)
-            self.splits = self.hold_out(hashes)
+            sizes = {"test": (0.0, self.test_size), "val": self.val_range(len(hashes))}
+            hold_out(self.splits, hashes, self.split_seed, {k: sizes[k] for k in self.held})
         check_splits(self.splits, self.y, self.class_names)
 
-    def hold_out(self, hashes: Sequence[int]) -> np.ndarray:
-        """The splits (N,) once those that are missing are held out by the hash of the content."""
-        splits, seed = self.splits.copy(), self.split_seed
-        if "test" in self.held:
-            splits[(splits == "train") & (positions(hashes, seed, 0) < self.test_size)] = "test"
-        if "val" in self.held:
-            low, high = 0.0, float(self.val_size)
-            if self.num_folds:
-                check_fold(self.fold or 0, self.num_folds, len(splits))
-                low, high = (k / self.num_folds for k in (self.fold or 0, (self.fold or 0) + 1))
-            position = positions(hashes, seed, 1)
-            splits[(splits == "train") & (low <= position) & (position < high)] = "val"
-        return splits
-
-
-def find_labels(labels: str | None, root: Path, target: Target) -> Path | None:
-    """The file of ``--data.labels``, seen from the working folder or else from ``root``."""
-    if labels is None:
-        if target != "class":
-            raise UserError(f"--data.target {target} needs --data.labels, a CSV file with a label")
-        return None
-    return next((p for p in (Path(labels), root / labels) if p.is_file()), Path(labels)).absolute()
+    def val_range(self, count: int) -> tuple[float, float]:
+        """The positions in [0, 1) of the images that are held out for validation."""
+        if self.num_folds is None:
+            return 0.0, float(self.val_size)
+        fold = self.fold or 0
+        check_fold(fold, self.num_folds, count)
+        return fold / self.num_folds, (fold + 1) / self.num_folds
 
 
 def find_names(root: Path, cache: int | None, labels: Path | None, target: Target) -> list[str]:
-    """Names of the network's outputs, from the CSV file, the folders, or else the cache."""
+    """Names of the network's outputs, from the CSV file or folders, or else from the cache."""
     if labels:
         return label_names(read_labels(labels), target)
+    folder, source = root / f"prepared-{cache}", ImageFolder.sources[0]
+    if (folder / f"{source}.json").is_file() and not class_names(root):
+        return folder_names(Prepared(folder, source).names)
     return find_class_names(root)

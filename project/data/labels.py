@@ -33,6 +33,15 @@ class Row:
     split: str
 
 
+def find_labels(labels: str | None, root: Path, target: Target) -> Path | None:
+    """The file of ``--data.labels``, seen from the working folder or else from ``root``."""
+    if labels is None:
+        if target != "class":
+            raise UserError(f"--data.target {target} needs --data.labels, a CSV file")
+        return None
+    return next((p for p in (Path(labels), root / labels) if p.is_file()), Path(labels)).absolute()
+
+
 def read_labels(path: Path) -> list[Row]:
     """The lines of a CSV file with the columns ``file`` and ``label``, and perhaps ``split``.
 

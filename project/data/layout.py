@@ -73,3 +73,9 @@ def splits_of(names: np.ndarray) -> tuple[np.ndarray, int]:
     if not any(part[0] == "train" and len(part) > 2 for part in parts):
         return np.full(len(parts), "train"), 0
     return np.array([split_of(part[0]) for part in parts]), 1
+
+
+def folder_names(names: np.ndarray) -> list[str]:
+    """Names of the class folders that files are in, in order; arguments as for `splits_of`."""
+    _, depth = splits_of(names)
+    return sorted({os.fsdecode(name).split(os.sep)[depth] for name in names.tolist()})
