@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 from project.cli.main import CLI, main
 from project.data import ImageFolder
-from tests.conftest import QUIET
+from tests.conftest import QUIET, slow_but
 
 pytestmark = pytest.mark.needs("image_folder")
 Fails = Callable[..., str]
@@ -173,7 +174,7 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize("target", OBJECTIVES)
+@pytest.mark.parametrize("target", slow_but(["labels"], OBJECTIVES))
 def test_csv_trains_tests_predicts_and_resumes(
     target: str, flat: Path, fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,3 +344,17 @@ def test_class_that_is_new_to_a_run(flat: Path, fit: Callable[..., CLI], fails: 
     run = fit(*FIT, f"--data.root={flat}").run.folder
     draw(flat / "d" / "0.png", 5)
     assert "has the class d" in fails("fit", f"--run={run}", "--trainer.max_epochs=2", *QUIET)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("check")
+def test_check_lists_images_that_look_alike(flat: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sklearn.datasets import load_sample_image
+
+    photo = Image.fromarray(load_sample_image("china.jpg"))
+    photo.save(flat / "a" / "photo.png")
+    photo.resize((200, 133)).save(flat / "b" / "smaller.jpg", quality=40)
+    main(["check", *FIT, f"--data.root={flat}"])
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "1 pairs of 302 images look alike" in said
+    assert re.search(r"[0-4] bits: \w+ a/photo.png = \w+ b/smaller.jpg", said)

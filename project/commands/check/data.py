@@ -10,6 +10,7 @@ from project import plots
 from project.commands.check.card import Card
 from project.commands.check.classes import check_classes
 from project.commands.check.images import check_disjoint, check_readable, sample_of
+from project.commands.check.near import check_near
 from project.data import ImageDataModule
 from project.data.sampler import TensorImages
 
@@ -25,7 +26,8 @@ def check_data(card: Card, data: ImageDataModule, picture: Path) -> None:
     card.add("files", f"{data.root}: {len(train):,} images for training, {len(test):,} for testing")
     card.add("checksums", data.checksum_status)
     if not isinstance(train, TensorImages):
-        check_readable(card, splits, sampled)
+        hashes = check_readable(card, splits, sampled)
+        check_near(card, data, sampled, hashes)
     check_classes(card, data)
     check_disjoint(card, data, sampled)
     check_statistics(card, data, sampled["train"])
@@ -68,7 +70,10 @@ def draw_batch(card: Card, data: ImageDataModule, picture: Path) -> None:
     rows = next(iter(data.train_batches(min(32, len(data.train_indices)))))
     batch = data.transfer_batch_to_device(data.train_set.__getitems__(rows), torch.device("cpu"), 0)
     x, y = data.to_input(*batch, step=0)
-    names = [data.class_names[int(k)] for k in (y if y.ndim == 1 else y.argmax(1))]
+    if y.ndim == 1 and y.is_floating_point():
+        names = [f"{value:.4g}" for value in y.tolist()]
+    else:
+        names = [data.class_names[int(k)] for k in (y if y.ndim == 1 else y.argmax(1))]
     transforms = [*data.policies, *data.augment, *([data.mix] if data.mix else [])]
     title = ", ".join(type(t).__name__ for t in transforms) or "no augmentation"
     plots.save(plots.image_grid(data.displayable(x), names, title), picture)
