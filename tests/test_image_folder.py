@@ -207,13 +207,10 @@ def test_summary_names_rare_and_missing_classes(
         {"train": (30, 10), "val": (4, 0), "test": (2, 2)}.items()
     ):
         draw_classes(tmp_path / split, counts, seed)
-    fit(*FIT, f"--data.root={tmp_path}")
-    said = capsys.readouterr().err
+    fit(*FIT, f"--data.root={tmp_path}", "--data.fraction=0.5")
+    assert "data: training on 20 of them" in (said := capsys.readouterr().err)
     assert "data: 48 images, train 40, val 4, test 4\n" in said
-    assert (
-        "data: 2 classes, the largest a with 30, the smallest b with 10 training images: 3.0"
-        in said
-    )
+    assert "data: 2 classes, 10 (b) to 30 (a) training images of each, 3.0 times as many\n" in said
     assert "data: val has no image of b" in said
 
 

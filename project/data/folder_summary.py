@@ -69,17 +69,24 @@ def summary(
     else:
         kind = "classes" if are_classes(y) else "labels"
         found = counts(train, len(names))
-        most, least = (pick(range(len(found)), key=found.__getitem__) for pick in (max, min))
-        lines.append(
-            f"{len(names)} {kind}, the largest {names[most]} with {found[most]:,}, the smallest "
-            f"{names[least]} with {found[least]:,} training images"
-            + (f": {found[most] / found[least]:.1f} times" if found[least] else "")
-        )
+        lines.append(f"{len(names)} {kind}, {imbalance(found, names)}")
         for split in ("val", "test"):
             if missing := absent(y[splits == split], names):
                 more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
                 lines.append(f"{split} has no image of {', '.join(missing[:3])}{more}")
     return [*lines, sizes(files)]
+
+
+def imbalance(found: Sequence[int], names: Sequence[str]) -> str:
+    """The largest and the smallest class or label, by their numbers of training images."""
+    most, least = (pick(range(len(found)), key=found.__getitem__) for pick in (max, min))
+    if found[most] == found[least]:
+        return f"{found[most]:,} training images of each"
+    ratio = f", {found[most] / found[least]:.1f} times as many" if found[least] else ""
+    return (
+        f"{found[least]:,} ({names[least]}) to {found[most]:,} ({names[most]}) training images of "
+        f"each{ratio}"
+    )
 
 
 def sizes(files: Contents) -> str:

@@ -24,9 +24,9 @@ from project.data.labels import (
     read_labels,
 )
 from project.data.layout import (
+    SOURCE,
     class_names,
     find_class_names,
-    folder_names,
     split_folders,
     split_of,
     splits_of,
@@ -54,7 +54,7 @@ class ImageFolder(CachedFiles):
             none. ``val_size`` is that of the rest.
     """
 
-    sources = ("all",)
+    sources = (SOURCE,)
 
     def __init__(
         self,
@@ -96,6 +96,8 @@ class ImageFolder(CachedFiles):
         if stage == "fit":
             for line in summary(self.files, self.y, self.splits, self.held, self.class_names):
                 log.info(printable(f"data: {line}"))
+            if self.fraction < 1:
+                log.info(f"data: training on {len(self.train_indices):,} of them")
 
     def load(self, train: bool) -> EncodedImages:
         if not hasattr(self, "splits"):
@@ -130,9 +132,8 @@ class ImageFolder(CachedFiles):
 
         Fewer than all files may be in the cache, because some could not be read.
         """
-        source = self.sources[0]
         self.files: Files | Prepared = (
-            self.originals(source) if self.cache is None else Prepared(self.cache_folder, source)
+            self.originals(SOURCE) if self.cache is None else Prepared(self.cache_folder, SOURCE)
         )
         names = self.files.names
         if self.labels:
@@ -167,10 +168,7 @@ class ImageFolder(CachedFiles):
 
 
 def find_names(root: Path, cache: int | None, labels: Path | None, target: Target) -> list[str]:
-    """Names of the network's outputs, from the CSV file or folders, or else from the cache."""
+    """Names of the network's outputs, from the CSV file or the folders."""
     if labels:
         return label_names(read_labels(labels), target)
-    folder, source = root / f"prepared-{cache}", ImageFolder.sources[0]
-    if (folder / f"{source}.json").is_file() and not class_names(root):
-        return folder_names(Prepared(folder, source).names)
-    return find_class_names(root)
+    return find_class_names(root, root / f"prepared-{cache}")

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from project.data.folders import class_folders
+from project.data.prepared import Prepared
 from project.errors import UserError
+
+SOURCE = "all"  # the one part of the cache of a folder
 
 # Names of the splits, and what their folders may be called.
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -42,14 +45,18 @@ def class_names(folder: Path) -> list[str]:
     return [name for name in class_folders(folder) if not re.fullmatch(r"prepared-\d+", name)]
 
 
-def find_class_names(root: Path) -> list[str]:
-    """Names of the classes that have training images, in order.
+def find_class_names(root: Path, cache: Path) -> list[str]:
+    """Names of the classes of training images, in order; from the cache if it came alone.
 
     Raises:
         UserError: There are fewer than two.
     """
     if root.is_file():
         raise UserError(f"{root} is a file: unpack it, and give --data.root the folder")
+    if (cache / f"{SOURCE}.json").is_file() and not class_names(root):
+        files = Prepared(cache, SOURCE).names
+        depth = splits_of(files)[1]
+        return sorted({os.fsdecode(name).split(os.sep)[depth] for name in files.tolist()})
     folder = root / "train" if split_folders(root) else root
     names = class_names(folder)
     if len(names) < 2:
@@ -73,9 +80,3 @@ def splits_of(names: np.ndarray) -> tuple[np.ndarray, int]:
     if not any(part[0] == "train" and len(part) > 2 for part in parts):
         return np.full(len(parts), "train"), 0
     return np.array([split_of(part[0]) for part in parts]), 1
-
-
-def folder_names(names: np.ndarray) -> list[str]:
-    """Names of the class folders that files are in, in order; arguments as for `splits_of`."""
-    _, depth = splits_of(names)
-    return sorted({os.fsdecode(name).split(os.sep)[depth] for name in names.tolist()})

@@ -1,7 +1,6 @@
 """Checks of the data alone: files, images, classes and statistics."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from project.commands.check.classes import check_classes
 from project.commands.check.images import check_disjoint, check_readable, sample_of
 from project.commands.check.near import check_near
 from project.data import ImageDataModule
+from project.data.pixel_statistics import statistics
 from project.data.sampler import TensorImages
 
 
@@ -51,18 +51,6 @@ def check_statistics(card: Card, data: ImageDataModule, sampled: Tensor) -> None
     text += ", as configured" if matches else f", but configured are {given}"
     # A user's folder is often normalised by ImageNet's statistics, for published weights.
     card.add("mean and std", text, wrong=not matches and in_memory, note=not matches)
-
-
-def statistics(split: Any, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, float64 (C,), of the pixels in [0, 1] of some images."""
-    total = squares = torch.zeros((), dtype=torch.float64)
-    count = 0
-    for part in indices.split(500):
-        x = split.__getitems__(part)[0].double().div_(255)
-        total, squares = total + x.sum((0, 2, 3)), squares + x.square_().sum((0, 2, 3))
-        count += x[:, 0].numel()
-    mean = total / count
-    return mean, (squares / count - mean.square()).sqrt()
 
 
 def draw_batch(card: Card, data: ImageDataModule, picture: Path) -> None:
