@@ -58,7 +58,7 @@ def test_nothing_else_names_it(part: Part) -> None:
 SHIPPED = """
     check compare describe export new prepare report results sweep tune
     airbench alexnet googlenet lenet resnet vgg
-    cifar imagenet mnist
+    cifar image_folder imagenet mnist torchvision_datasets torchvision_photographs
 """
 
 

@@ -34,7 +34,7 @@ def prepare(data: ImageDataModule) -> None:
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console, unreadable, counts = Console(stderr=True), [], {}
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        tasks = {split: progress.add_task(split, total=None) for split in ("train", "val")}
+        tasks = {split: progress.add_task(split, total=None) for split in cached.sources}
         for split, done, total, bad in cached.prepare_cache():
             progress.update(tasks[split], completed=done, total=total)
             unreadable += bad

@@ -3,8 +3,11 @@
 from project.data.cifar import CIFAR10, CIFAR100
 from project.data.datamodule import ImageDataModule
 from project.data.digits import Digits
+from project.data.image_folder import ImageFolder
 from project.data.imagenet import ImageNet
 from project.data.mnist import MNIST
+from project.data.torchvision_datasets import EMNIST, KMNIST, STL10, SVHN, FashionMNIST
+from project.data.torchvision_photographs import Flowers102, Food101, Imagenette, OxfordIIITPet
 from project.data.transforms.color import ColorJitter
 from project.data.transforms.erasing import Cutout, RandomErasing
 from project.data.transforms.mix import CutMix, Mixup
@@ -13,14 +16,24 @@ from project.data.transforms.policies import RandAugment, TrivialAugment
 __all__ = [
     "CIFAR10",
     "CIFAR100",
+    "EMNIST",
+    "KMNIST",
     "MNIST",
+    "STL10",
+    "SVHN",
     "ColorJitter",
     "CutMix",
     "Cutout",
     "Digits",
+    "FashionMNIST",
+    "Flowers102",
+    "Food101",
     "ImageDataModule",
+    "ImageFolder",
     "ImageNet",
+    "Imagenette",
     "Mixup",
+    "OxfordIIITPet",
     "RandAugment",
     "RandomErasing",
     "TrivialAugment",

@@ -16,7 +16,7 @@ from project.data.encoded_images import without_classes
 from project.data.images import resized
 from project.data.loaders import check_batch_size, new_loader
 from project.data.sampler import EvalBatches, TrainBatches
-from project.data.splits import stratified_fold, stratified_split
+from project.data.splits import stratified_fold, stratified_part, stratified_split
 from project.data.targets import check_classes
 from project.data.transforms.augment import Augmentation
 from project.data.transforms.mix import Mix
@@ -44,6 +44,8 @@ class ImageDataModule(DeviceTransforms):
         split_seed: Seed of that hold-out, apart from the seed of the training.
         fold: Fold of ``num_folds``, from 0 on, that is held out in place of ``val_size``.
         num_folds: Number of disjoint, stratified folds of the training set.
+        fraction: Fraction of the training samples that are trained on, with the classes in
+            proportion; a smaller one is part of a larger one. Validation stays as it is.
     """
 
     class_names: Sequence[str]
@@ -59,6 +61,7 @@ class ImageDataModule(DeviceTransforms):
         split_seed: int = 0,
         fold: int | None = None,
         num_folds: int | None = None,
+        fraction: float = 1.0,
     ) -> None:
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
@@ -67,10 +70,12 @@ class ImageDataModule(DeviceTransforms):
             )
         if (fold is None) != (num_folds is None):
             raise UserError("--data.fold and --data.num_folds belong together: give both")
+        if not 0 < fraction <= 1:
+            raise UserError(f"--data.fraction {fraction} must lie above 0, and at most be 1")
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.val_size, self.split_seed = val_size, split_seed
-        self.fold, self.num_folds = fold, num_folds
+        self.fold, self.num_folds, self.fraction = fold, num_folds, fraction
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
         self.images: list[Path] = []  # the images that `predict` is given
 
@@ -93,16 +98,19 @@ class ImageDataModule(DeviceTransforms):
         """The official training or test set: a dataset with ``__getitems__`` and targets ``y``."""
         raise NotImplementedError
 
+    def held_out(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Indices in the training set, with targets ``y``, for training and for validation."""
+        if self.num_folds is None:
+            return stratified_split(y, self.val_size, self.split_seed)
+        return stratified_fold(y, self.fold or 0, self.num_folds, self.split_seed)
+
     def setup(self, stage: str) -> None:
         if stage in ("fit", "validate") and not hasattr(self, "train_set"):
             self.train_set = self.load(train=True)
             y = self.train_set.y
             check_classes(y, self.num_classes, type(self).__name__)
-            if self.num_folds is None:
-                parts = stratified_split(y, self.val_size, self.split_seed)
-            else:
-                parts = stratified_fold(y, self.fold or 0, self.num_folds, self.split_seed)
-            self.train_indices, self.val_indices = parts
+            rest, self.val_indices = self.held_out(y)
+            self.train_indices = stratified_part(rest, y, self.fraction, self.split_seed)
         if stage == "test":
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)

@@ -29,7 +29,7 @@ class DownloadedDataModule(ImageDataModule):
 
     @property
     def file_names(self) -> Sequence[str]:
-        """The files that must be in the folder."""
+        """The files, or folders of files, that must be in the folder."""
         raise NotImplementedError
 
     def fetch(self) -> None:
@@ -37,7 +37,7 @@ class DownloadedDataModule(ImageDataModule):
         raise NotImplementedError
 
     def prepare_data(self) -> None:
-        if all((self.folder / name).is_file() for name in self.file_names):
+        if all((self.folder / name).exists() for name in self.file_names):
             return
         try:
             if not self.download:

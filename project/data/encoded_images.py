@@ -5,50 +5,18 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from project.data.contents import Contents, Files
 from project.data.images import UnreadableImage
 from project.errors import UserError
 
 log = logging.getLogger(__name__)
-
-
-class Contents(Protocol):
-    """Encoded images by index, in files of their own or in a cache."""
-
-    def __len__(self) -> int: ...
-
-    def path(self, index: int) -> Path:
-        """The path of the file, to name it."""
-
-    def read(self, index: int) -> bytes:
-        """The file's content."""
-
-
-class Files:
-    """Encoded images in files of their own.
-
-    Args:
-        folder: Folder that the paths start from.
-        names: Paths relative to ``folder`` as bytes (N,).
-    """
-
-    def __init__(self, folder: Path, names: np.ndarray) -> None:
-        self.folder, self.names = folder, names
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, index: int) -> Path:
-        return self.folder / os.fsdecode(self.names[index])
-
-    def read(self, index: int) -> bytes:
-        return self.path(index).read_bytes()
 
 
 def stack(images: list[Tensor]) -> Tensor:
@@ -67,7 +35,7 @@ class EncodedImages(Dataset):
 
     Args:
         files: The encoded images.
-        y: int64 classes (N,).
+        y: Targets (N,) or (N, K), such as int64 classes.
         decode: Function from a file's content, and from the further columns of a sample, to a
             uint8 image (C, H, W).
         max_unreadable: Largest fraction of the N images that may be unreadable; None if it is an

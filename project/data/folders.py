@@ -61,18 +61,18 @@ def warn_of_others(folder: Path, others: list[str]) -> None:
         log.warning(printable(f"{ignored}, such as {others[0]}"))
 
 
-def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
+def find_images(folder: Path, classes: list[str]) -> np.ndarray:
     """The image files of each class, which has a folder of its own in ``folder``.
 
     Returns:
         Paths relative to ``folder`` as bytes (N,), which take little memory and which worker
-        processes share, and int64 classes (N,).
+        processes share.
 
     Raises:
         UserError: A class has no image.
     """
-    paths, y, others = [], [], []
-    for k, name in enumerate(classes):
+    paths, others = [], []
+    for name in classes:
         images, ignored = images_below(folder / name)
         others += ignored
         if not images:
@@ -80,6 +80,23 @@ def find_images(folder: Path, classes: list[str]) -> tuple[np.ndarray, Tensor]:
                 f"the class folder {folder / name} holds no image: add some, or remove the folder"
             )
         paths += [os.fsencode(path[len(str(folder)) + 1 :]) for path in images]
-        y += [k] * len(images)
     warn_of_others(folder, others)
-    return np.array(paths), torch.tensor(y)
+    return np.array(paths)
+
+
+def folder_classes(names: np.ndarray, classes: list[str], depth: int = 0) -> Tensor:
+    """int64 classes (N,) of files: positions in ``classes`` of the folders that they are in.
+
+    Args:
+        names: Paths as bytes (N,).
+        classes: Names of the class folders.
+        depth: Number of folders above the class folders.
+
+    Raises:
+        UserError: A folder is not among the classes.
+    """
+    position = {name: k for k, name in enumerate(classes)}
+    found = [os.fsdecode(name).split(os.sep)[depth] for name in names.tolist()]
+    if unknown := {*found} - position.keys():
+        raise UserError(f"the class {min(unknown)} is new: begin a new run to learn it")
+    return torch.tensor([position[name] for name in found])

@@ -1,88 +1,78 @@
-"""ImageNet, or any folder of images with a folder for each class."""
+"""ImageNet, or any folder like it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from project.data.archives import extract_imagenet
+from project.data.cached_files import CachedFiles
+from project.data.contents import Files
+from project.data.encoded_images import EncodedImages
+from project.data.folders import class_folders, find_images, folder_classes
+from project.data.imagenet_classes import check_same_classes, class_words, find_classes
+from project.data.prepared import Prepared
 
-from project.data.crops import Crops, crop_side
-from project.data.gpu import LaterCrops, decode_on
-from project.data.image_folder import ImageFolder
-from project.data.transforms.policies import Policy
-from project.errors import UserError
 
-
-class ImageNet(ImageFolder):
+class ImageNet(CachedFiles):
     """Photographs in ``root/train/<class>/*`` and ``root/val/<class>/*`` (Deng et al., 2009).
 
-    The official archives and devkit in ``root`` are extracted once. Any other folder of images
-    serves as well. Training images are random crops (Szegedy et al., 2015, section 6), to which
-    the workers apply RandAugment and TrivialAugment. Other images have their short side resized to
-    8/7 of ``image_size`` and their centre cropped. The official validation images are the test
-    set, and validation is held out of the training images.
-
-    Args:
-        image_size: Height and width of the crops in pixels.
-        start_size: Height and width of training crops in the first epoch; they grow evenly to
-            ``image_size`` in the last, in steps of 32.
-        min_area: Smallest fraction of a training image's area in its crop.
-        decode_on_gpu: Decode training JPEGs on the device, where the processor is too slow; a
-            damaged file is then an error.
+    The official archives and devkit in ``root`` are extracted once. The official validation images
+    are the test set, and validation is held out of the training images.
     """
 
     num_classes = 1000
-    input_shape = (3, 224, 224)
-    mean = (0.485, 0.456, 0.406)
-    std = (0.229, 0.224, 0.225)
+    sources = ("train", "val")
 
-    def __init__(
-        self,
-        image_size: int = 224,
-        start_size: int | None = None,
-        min_area: float = 0.08,
-        decode_on_gpu: bool = False,
-        **kwargs,
-    ) -> None:
-        if image_size < 1 or not 0 < min_area <= 1:
-            raise UserError(
-                f"image_size {image_size} must be positive, and min_area {min_area} a fraction of "
-                "the area"
-            )
-        if start_size is not None and not 0 < start_size <= image_size:
-            raise UserError(
-                f"start_size {start_size} must lie between 1 and image_size {image_size}"
-            )
+    def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
-        self.input_shape, self.start_size = (3, image_size, image_size), start_size
-        self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
-        if not decode_on_gpu:
-            self.policies = [t for t in self.augment if isinstance(t, Policy)]
-            self.augment = [t for t in self.augment if not isinstance(t, Policy)]
+        self.setup_classes()
 
     @classmethod
     def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
-        num_classes, _ = super().metadata(arguments)
-        size = arguments["image_size"]
-        return num_classes, (3, size, size)
+        names = arguments["classes"] or class_folders(Path(arguments["root"]) / "train")
+        return len(names) or cls.num_classes, super().metadata(arguments)[1]
 
     @property
-    def crops(self) -> Crops:
-        kind = LaterCrops if self.decode_on_gpu else Crops
-        return kind(self.input_shape[1], self.min_area, self.policies)
-
-    def transfer_batch_to_device(
-        self, batch: tuple[Any, Tensor], device: torch.device, dataloader_idx: int
-    ) -> tuple[Tensor, Tensor]:
-        x, y = batch
-        x = decode_on(device, x) if isinstance(x, list) else x
-        return super().transfer_batch_to_device((x, y), device, dataloader_idx)
-
-    def decoder(self) -> Callable[[bytes], Tensor]:
-        return self.crops.centre
-
-    def sample_size(self) -> Callable[[int], int]:
-        side, start = self.input_shape[1], self.start_size
-        return lambda epoch: (
-            crop_side(epoch, self.trainer.max_epochs, start, side) if start else side
+    def checksum_status(self) -> str:
+        return (
+            "none are published for folders; archives are compared with their MD5 when they are "
+            "extracted"
         )
+
+    def prepare_data(self) -> None:
+        if self.cache is None:
+            extract_imagenet(self.root)
+
+    def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
+        if self.cache is not None:
+            extract_imagenet(self.root)
+        yield from super().prepare_cache()
+
+    def setup(self, stage: str) -> None:
+        self.setup_classes()
+        val = self.root / "val"
+        if stage == "fit" and self.cache is None and val.is_dir():
+            check_same_classes(val, class_folders(val), self.classes)  # before a week of training
+        super().setup(stage)
+
+    def setup_classes(self) -> None:
+        """Find the classes, unless they are still in the official archive."""
+        self.classes = self.given_classes or find_classes(self.root, self.cache)
+        self.num_classes = len(self.classes) or type(self).num_classes
+        self.class_names = class_words(self.root, self.classes)
+
+    def load(self, train: bool) -> EncodedImages:
+        split = "train" if train else "val"
+        files: Files | Prepared
+        if self.cache is None:
+            files = self.originals(split)
+        else:
+            files = Prepared(self.cache_folder, split)
+            check_same_classes(self.root / split, files.class_folders(), self.classes)
+        y = folder_classes(files.names, self.classes)
+        return EncodedImages(files, y, self.crops, self.max_unreadable)
+
+    def originals(self, source: str) -> Files:
+        folder = self.root / source
+        check_same_classes(folder, class_folders(folder), self.classes)
+        return Files(folder, find_images(folder, self.classes))

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from project.errors import UserError
 
@@ -34,6 +32,8 @@ class Prepared:
             if not index or not shard.exists() or shard.stat().st_size != sum(index["sizes"]):
                 fix = "python -m project prepare"
                 raise UserError(f"{shard} is damaged or missing: {fix} fixes it")
+        # The hash of each original file, which an earlier version did not keep.
+        self.hashes = [value for index in indices for value in index.get("hashes", ())]
         self.names = np.array([os.fsencode(name) for index in indices for name in index["names"]])
         sizes = [np.array(index["sizes"], dtype=np.int64) for index in indices]
         self.sizes = np.concatenate(sizes)
@@ -49,13 +49,6 @@ class Prepared:
     def read(self, index: int) -> bytes:
         with self.shards[self.shard_of[index]].open("rb", buffering=0) as file:
             return os.pread(file.fileno(), int(self.sizes[index]), int(self.starts[index]))
-
-    def classes(self, known: list[str]) -> Tensor:
-        """int64 classes (N,): positions in ``known`` of the folders that the images were in."""
-        position = {name: k for k, name in enumerate(known)}
-        return torch.tensor(
-            [position[os.fsdecode(name).split(os.sep, 1)[0]] for name in self.names]
-        )
 
     def class_folders(self) -> list[str]:
         """Names of the folders that the images were in, in order."""

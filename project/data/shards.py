@@ -9,7 +9,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from project.data.encoded_images import Files
+from project.data.content_split import content_hash
+from project.data.contents import Files
 from project.data.images import decode, jpeg_size, reduced, resize_part
 from project.data.prepared import read_index
 
@@ -44,7 +45,7 @@ class Shards(Dataset):
 
     Args:
         folder: Folder of the cache.
-        split: ``train`` or ``val``.
+        split: Name of this part of the cache, such as ``train``.
         files: The split's images.
         short_side: Length of the short side that they are resized to.
     """
@@ -64,17 +65,19 @@ class Shards(Dataset):
         same = index.get("source") == source and shard.exists()
         if same and md5(shard.read_bytes()) == index["md5"]:
             return index
-        index = {"source": source, "names": [], "sizes": [], "unreadable": []}
+        index = {"source": source, "names": [], "sizes": [], "hashes": [], "unreadable": []}
         content = bytearray()
         for i in members:
             try:
-                image = shrink(self.files.read(i), self.short_side)
+                original = self.files.read(i)
+                image = shrink(original, self.short_side)
             except (OSError, ValueError) as error:
                 index["unreadable"].append(f"{self.files.path(i)} ({error})")
                 continue
             content += image
             index["names"].append(os.fsdecode(self.files.names[i]))
             index["sizes"].append(len(image))
+            index["hashes"].append(content_hash(original))
         index["md5"] = md5(content)
         write(shard, content)
         write(shard.with_suffix(".json"), json.dumps(index).encode())

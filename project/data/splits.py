@@ -54,6 +54,18 @@ def stratified_split(y: Tensor, size: int | float, seed: int) -> tuple[Tensor, T
     return ranked[count:].sort().values, ranked[:count].sort().values
 
 
+def check_fold(fold: int, num_folds: int, samples: int) -> None:
+    """Raise UserError if there is no such fold, or there are fewer samples than folds."""
+    if not 2 <= num_folds <= samples:
+        raise UserError(
+            f"--data.num_folds {num_folds} must lie between 2 and the {samples} training samples"
+        )
+    if not 0 <= fold < num_folds:
+        raise UserError(
+            f"--data.fold {fold} of {num_folds} folds must lie between 0 and {num_folds - 1}"
+        )
+
+
 def stratified_fold(y: Tensor, fold: int, num_folds: int, seed: int) -> tuple[Tensor, Tensor]:
     """As `stratified_split`, with one of ``num_folds`` parts held out.
 
@@ -62,14 +74,24 @@ def stratified_fold(y: Tensor, fold: int, num_folds: int, seed: int) -> tuple[Te
     Raises:
         UserError: There is no such part, or there are fewer samples than parts.
     """
-    if not 2 <= num_folds <= len(y):
-        raise UserError(
-            f"--data.num_folds {num_folds} must lie between 2 and the {len(y)} training samples"
-        )
-    if not 0 <= fold < num_folds:
-        raise UserError(
-            f"--data.fold {fold} of {num_folds} folds must lie between 0 and {num_folds - 1}"
-        )
+    check_fold(fold, num_folds, len(y))
     parts = list(stratified_order(y, seed).tensor_split(num_folds))
     held_out = parts.pop(fold)
     return torch.cat(parts).sort().values, held_out.sort().values
+
+
+def stratified_part(indices: Tensor, y: Tensor, fraction: float, seed: int) -> Tensor:
+    """A fraction of some samples that has the classes in proportion, in ascending order.
+
+    With the same seed, a smaller part is a part of a larger one.
+
+    Args:
+        indices: The samples (M,).
+        y: Targets of all samples (N,) or (N, K), as in `stratified_order`.
+        fraction: Fraction of the M samples, of which one at least remains.
+        seed: Seed of the order in which they are taken.
+    """
+    if fraction == 1:
+        return indices
+    order = stratified_order(y[indices], seed)
+    return indices[order[: max(round(fraction * len(indices)), 1)]].sort().values

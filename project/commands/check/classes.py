@@ -9,15 +9,18 @@ from project.data.targets import are_classes
 
 
 def check_classes(card: Card, data: ImageDataModule) -> None:
-    """Count the images of each class, and find empty and much larger classes."""
-    if not are_classes(data.train_set.y):
-        return
+    """Count the images of each class or label, and find empty and much larger ones."""
+    if data.train_set.y.ndim == 1 and not are_classes(data.train_set.y):
+        return  # they are numbers
     splits = {
         "train": data.train_set.y[data.train_indices],
         "val": data.train_set.y[data.val_indices],
         "test": data.test_set.y,
     }
-    counts = {name: y.bincount(minlength=data.num_classes) for name, y in splits.items()}
+    counts = {
+        name: y.bincount(minlength=data.num_classes) if are_classes(y) else y.long().sum(0)
+        for name, y in splits.items()
+    }
     train, names = counts["train"], data.class_names
     count = 10 if data.num_classes > 12 else data.num_classes
     shown = plots.evenly_spaced(count, data.num_classes).tolist()

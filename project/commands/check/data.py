@@ -1,7 +1,6 @@
 """Checks of the data alone: files, images, classes and statistics."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +9,9 @@ from project import plots
 from project.commands.check.card import Card
 from project.commands.check.classes import check_classes
 from project.commands.check.images import check_disjoint, check_readable, sample_of
+from project.commands.check.near import check_near
 from project.data import ImageDataModule
+from project.data.pixel_statistics import statistics
 from project.data.sampler import TensorImages
 
 
@@ -25,7 +26,8 @@ def check_data(card: Card, data: ImageDataModule, picture: Path) -> None:
     card.add("files", f"{data.root}: {len(train):,} images for training, {len(test):,} for testing")
     card.add("checksums", data.checksum_status)
     if not isinstance(train, TensorImages):
-        check_readable(card, splits, sampled)
+        hashes = check_readable(card, splits, sampled)
+        check_near(card, data, sampled, hashes)
     check_classes(card, data)
     check_disjoint(card, data, sampled)
     check_statistics(card, data, sampled["train"])
@@ -51,24 +53,15 @@ def check_statistics(card: Card, data: ImageDataModule, sampled: Tensor) -> None
     card.add("mean and std", text, wrong=not matches and in_memory, note=not matches)
 
 
-def statistics(split: Any, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, float64 (C,), of the pixels in [0, 1] of some images."""
-    total = squares = torch.zeros((), dtype=torch.float64)
-    count = 0
-    for part in indices.split(500):
-        x = split.__getitems__(part)[0].double().div_(255)
-        total, squares = total + x.sum((0, 2, 3)), squares + x.square_().sum((0, 2, 3))
-        count += x[:, 0].numel()
-    mean = total / count
-    return mean, (squares / count - mean.square()).sqrt()
-
-
 def draw_batch(card: Card, data: ImageDataModule, picture: Path) -> None:
     """Save a figure of a batch of training images as the network sees them."""
     rows = next(iter(data.train_batches(min(32, len(data.train_indices)))))
     batch = data.transfer_batch_to_device(data.train_set.__getitems__(rows), torch.device("cpu"), 0)
     x, y = data.to_input(*batch, step=0)
-    names = [data.class_names[int(k)] for k in (y if y.ndim == 1 else y.argmax(1))]
+    if y.ndim == 1 and y.is_floating_point():
+        names = [f"{value:.4g}" for value in y.tolist()]
+    else:
+        names = [data.class_names[int(k)] for k in (y if y.ndim == 1 else y.argmax(1))]
     transforms = [*data.policies, *data.augment, *([data.mix] if data.mix else [])]
     title = ", ".join(type(t).__name__ for t in transforms) or "no augmentation"
     plots.save(plots.image_grid(data.displayable(x), names, title), picture)

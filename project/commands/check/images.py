@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from project.commands.check.card import Card
+from project.commands.check.near import difference_hash
 from project.data import ImageDataModule
 from project.data.sampler import TensorImages
 
@@ -22,13 +23,20 @@ def sample_of(split: Any) -> Tensor:
     return torch.randperm(len(split), generator=generator)[:MOST].sort().values
 
 
-def check_readable(card: Card, splits: dict[str, Any], sampled: dict[str, Tensor]) -> None:
-    """Decode the sampled files, and list those that cannot be read and leave ``sampled``."""
+def check_readable(
+    card: Card, splits: dict[str, Any], sampled: dict[str, Tensor]
+) -> dict[str, list[int]]:
+    """Decode the sampled files, and list those that cannot be read and leave ``sampled``.
+
+    Returns:
+        For each split the difference hashes of the others.
+    """
+    hashes: dict[str, list[int]] = {name: [] for name in splits}
     for name, split in splits.items():
         indices, bad = sampled[name], []
         for i in indices.tolist():
             try:
-                split.decode(split.files.read(i))
+                hashes[name].append(difference_hash(split.decode(split.files.read(i))))
             except (OSError, ValueError) as error:
                 bad.append(f"{split.files.path(i)} ({error})")
                 split.unreadable[i] = True
@@ -41,6 +49,7 @@ def check_readable(card: Card, splits: dict[str, Any], sampled: dict[str, Tensor
         too_many = len(bad) > split.max_unreadable * len(indices)
         card.add(f"{name} images", text, wrong=too_many, note=bool(bad))
         sampled[name] = indices[~split.unreadable[indices]]
+    return hashes
 
 
 def check_disjoint(card: Card, data: ImageDataModule, sampled: dict[str, Tensor]) -> None:

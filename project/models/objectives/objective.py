@@ -71,5 +71,6 @@ def wrong_targets(y: Tensor, needs: str) -> UserError:
     kind, shape = str(y.dtype).removeprefix("torch."), list(y.shape)
     return UserError(
         f"the targets of a batch are {kind} of shape {shape}, but {needs}: choose another "
-        "--objective (Classification, Regression, MultiLabel)"
+        "--objective (Classification, Regression, MultiLabel), or with --data.labels another "
+        "--data.target"
     )

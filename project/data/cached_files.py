@@ -1,0 +1,63 @@
+"""Base of datasets whose classes come from the image files, with a cache of small copies."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from project.data.contents import Files
+from project.data.image_files import ImageFiles
+from project.data.shards import prepare
+from project.errors import UserError
+
+
+class CachedFiles(ImageFiles):
+    """Image files below ``root``; a subclass finds them and their classes.
+
+    Args:
+        cache: Read images of this short side, which ``python -m project prepare``
+            made; None for the original ones.
+        classes: Names of the classes in order; None to find them in ``root``.
+    """
+
+    sources: Sequence[str]  # the parts of the cache
+
+    def __init__(
+        self, cache: int | None = None, classes: list[str] | None = None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        if cache is not None and cache < 1:
+            raise UserError(f"cache {cache} must be a positive number of pixels")
+        self.cache, self.given_classes = cache, classes
+
+    @property
+    def resolved_args(self) -> dict[str, Any]:
+        return {"classes": self.classes}
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.root / f"prepared-{self.cache}"
+
+    def setup_classes(self) -> None:
+        """Find the classes, and set ``classes``, ``num_classes`` and ``class_names``."""
+        raise NotImplementedError
+
+    def originals(self, source: str) -> Files:
+        """The image files of a source."""
+        raise NotImplementedError
+
+    def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
+        """Make the cache of ``python -m project prepare``.
+
+        Yields:
+            The source, the numbers of images done and in all, and what is said of unreadable ones.
+        """
+        if self.cache is None:
+            raise UserError(
+                "prepare makes images of a short side in pixels: give it, such as --data.cache 256"
+            )
+        self.setup_classes()
+        for source in self.sources:
+            done, files = 0, self.originals(source)
+            for index in prepare(self.cache_folder, source, files, self.cache, self.num_workers):
+                done += len(index["names"]) + len(index["unreadable"])
+                yield source, done, len(files), index["unreadable"]

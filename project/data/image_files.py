@@ -1,0 +1,92 @@
+"""Base of datasets of photographs in files, which workers decode and crop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from project.data.crops import Crops, crop_side
+from project.data.datamodule import ImageDataModule
+from project.data.gpu import LaterCrops, decode_on
+from project.data.transforms.policies import Policy
+from project.errors import UserError
+
+
+class ImageFiles(ImageDataModule):
+    """Photographs in files, normalised by ImageNet's statistics, as published weights expect.
+
+    Training images are random crops (Szegedy et al., 2015, section 6), to which the workers apply
+    RandAugment and TrivialAugment. Other images have their short side resized to 8/7 of
+    ``image_size`` and their centre cropped.
+
+    Args:
+        image_size: Height and width of the crops in pixels.
+        start_size: Height and width of training crops in the first epoch; they grow evenly to
+            ``image_size`` in the last, in steps of 32.
+        min_area: Smallest fraction of a training image's area in its crop.
+        decode_on_gpu: Decode training JPEGs on the device, where the processor is too slow; a
+            damaged file is then an error.
+        max_unreadable: Largest fraction of a split's images that may be skipped because they
+            cannot be read.
+    """
+
+    input_shape = (3, 224, 224)
+    mean = (0.485, 0.456, 0.406)
+    std = (0.229, 0.224, 0.225)
+
+    def __init__(
+        self,
+        image_size: int = 224,
+        start_size: int | None = None,
+        min_area: float = 0.08,
+        decode_on_gpu: bool = False,
+        max_unreadable: float = 0.05,
+        **kwargs,
+    ) -> None:
+        if image_size < 1 or not 0 < min_area <= 1:
+            raise UserError(
+                f"image_size {image_size} must be positive, and min_area {min_area} a fraction of "
+                "the area"
+            )
+        if start_size is not None and not 0 < start_size <= image_size:
+            raise UserError(
+                f"start_size {start_size} must lie between 1 and image_size {image_size}"
+            )
+        if not 0 <= max_unreadable <= 1:
+            raise UserError(f"max_unreadable {max_unreadable} must be a fraction of the images")
+        super().__init__(**kwargs)
+        self.max_unreadable = max_unreadable
+        self.input_shape, self.start_size = (3, image_size, image_size), start_size
+        self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
+        if not decode_on_gpu:
+            self.policies = [t for t in self.augment if isinstance(t, Policy)]
+            self.augment = [t for t in self.augment if not isinstance(t, Policy)]
+
+    @classmethod
+    def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
+        num_classes, _ = super().metadata(arguments)
+        size = arguments["image_size"]
+        return num_classes, (3, size, size)
+
+    @property
+    def crops(self) -> Crops:
+        """Function from an encoded image to the uint8 image of a sample."""
+        kind = LaterCrops if self.decode_on_gpu else Crops
+        return kind(self.input_shape[1], self.min_area, self.policies)
+
+    def transfer_batch_to_device(
+        self, batch: tuple[Any, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        x = decode_on(device, x) if isinstance(x, list) else x
+        return super().transfer_batch_to_device((x, y), device, dataloader_idx)
+
+    def decoder(self) -> Callable[[bytes], Tensor]:
+        return self.crops.centre
+
+    def sample_size(self) -> Callable[[int], int]:
+        side, start = self.input_shape[1], self.start_size
+        return lambda epoch: (
+            crop_side(epoch, self.trainer.max_epochs, start, side) if start else side
+        )
