@@ -3,6 +3,7 @@
 from project.optim.parameter_groups import (
     Uncopied,
     decayed,
+    exempt_from_decay,
     l1_norm,
     make_optimizer,
     use_fused_kernels,
@@ -30,6 +31,7 @@ __all__ = [
     "Uncopied",
     "WarmupCosine",
     "decayed",
+    "exempt_from_decay",
     "l1_norm",
     "make_optimizer",
     "use_fused_kernels",
