@@ -55,10 +55,9 @@ class Architecture(Backbone, ExampleInput, Task):
         # Plain values only: a checkpoint must load with weights_only=True.
         self.save_hyperparameters(ignore=["optimizer", "lr_schedule", "objective"], logger=False)
         for name in self.hparams:
-            if name.startswith("dropout") and not 0 <= self.hparams[name] <= 1:
-                raise UserError(
-                    f"{name} is {self.hparams[name]}, but it is a probability: give 0 to 1"
-                )
+            rate = self.hparams[name] or 0
+            if name.startswith(("dropout", "drop_path")) and not 0 <= rate <= 1:
+                raise UserError(f"{name} is {rate}, but it is a probability: give 0 to 1")
         self.num_classes, self.input_shape = num_classes, input_shape
         self.objective = Classification() if objective is None else objective
         self.weights, self.freeze_backbone = weights, freeze_backbone

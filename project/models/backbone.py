@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import lightning as L
-from torch import nn
+from torch import Tensor, nn
 
 from project.errors import UserError
 from project.models.pretrained import load_weights, pretrained_skipped, read_weights
@@ -26,6 +26,10 @@ class Backbone(L.LightningModule):
             freeze(self)
         self.train()
         self.initialized = True
+
+    def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``weights`` as they were read, for the names and the image size of this network."""
+        return state
 
     def in_head(self, name: str) -> bool:
         """Whether the parameter or layer of this name is part of a head."""
@@ -58,7 +62,7 @@ def load_initial_weights(model: Any, torchvision_name: str | None) -> None:
         small = model.hparams.get("stem") == "small"
         name = type(model).__name__ + (" with the small stem" if small else "")
         state = read_weights(model.weights, torchvision_name, name)
-        load_weights(model, state, model.head_names, model.weights)
+        load_weights(model, model.adapt_weights(state), model.head_names, model.weights)
 
 
 def freeze(model: Any) -> None:

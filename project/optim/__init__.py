@@ -4,7 +4,12 @@ from project.optim.construction import Uncopied, make_optimizer, option_names, u
 from project.optim.layer_order import hidden_weights, layer_decay_groups, layer_order
 from project.optim.muon import Muon
 from project.optim.param_patterns import ParamPattern, description, matched, pattern_groups
-from project.optim.parameter_groups import decayed, l1_norm, weight_decay_groups
+from project.optim.parameter_groups import (
+    decayed,
+    exempt_from_decay,
+    l1_norm,
+    weight_decay_groups,
+)
 from project.optim.progress_lr import ProgressLR
 from project.optim.sam import SAM
 from project.optim.schedules import (

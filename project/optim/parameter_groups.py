@@ -11,7 +11,13 @@ SCALES = ("lr_scale", "weight_decay_scale")  # of a group, which no optimiser kn
 
 def decayed(parameter: nn.Parameter) -> bool:
     """Whether L1 and weight decay apply: to matrices and kernels, not to biases and norms."""
-    return parameter.ndim >= 2
+    return parameter.ndim >= 2 and not getattr(parameter, "exempt_from_decay", False)
+
+
+def exempt_from_decay(parameter: nn.Parameter) -> nn.Parameter:
+    """Mark a parameter that is no weight, such as a position, so that nothing pulls it to zero."""
+    parameter.exempt_from_decay = True  # type: ignore[attr-defined]
+    return parameter
 
 
 def weight_decay_groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
