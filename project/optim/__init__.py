@@ -37,6 +37,7 @@ __all__ = [
     "WarmupCosine",
     "decayed",
     "description",
+    "exempt_from_decay",
     "hidden_weights",
     "l1_norm",
     "layer_decay_groups",
