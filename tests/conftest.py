@@ -39,8 +39,8 @@ def is_there(part: str) -> bool:
 
 
 def existing(names: Iterable[str]) -> list[str]:
-    """Those of the names of networks, such as VGG16-bn, whose class was not deleted."""
-    return [name for name in names if is_there(re.split(r"\d|-", name)[0])]
+    """Those of the names of networks, such as VGG16-bn and MobileNetV3, whose class was not deleted."""
+    return [n for n in names if is_there(n.split("-")[0]) or is_there(re.split(r"\d|-", n)[0])]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torchvision.models as torchvision_models
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from project import models
 from project.cli.main import main
@@ -22,9 +23,10 @@ pytestmark = pytest.mark.needs("describe")
 def test_macs_are_torchvisions(name: str) -> None:
     """torchvision publishes parameters, and multiply-adds in units of 10**9 with three decimals."""
     ours, theirs, _, count = PUBLISHED[name]
-    meta = torchvision_models.get_model_weights(theirs)["DEFAULT"].meta
+    weights = torchvision_models.get_model_weights(theirs)["DEFAULT"]
+    meta, (pixels,) = weights.meta, weights.transforms().crop_size
     with torch.device("meta"):
-        total = layers(ours(**IMAGENET))[-1]
+        total = layers(ours(**{**IMAGENET, "input_shape": (3, pixels, pixels)}))[-1]
     assert total.parameters == count == meta["num_params"]
     assert total.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
 
@@ -64,6 +66,19 @@ def test_networks_with_unusual_layers_are_described() -> None:
         ("head", (10,)),
         ("Rows", (10,)),
     ]
+
+
+@pytest.mark.needs("ViT")
+@pytest.mark.parametrize("trained", [True, False])
+def test_attention_is_counted_on_the_cpu_too(trained: bool) -> None:
+    """In evaluation and in training it is other operations; by hand, for 17 tokens of 192 numbers."""
+    model = models.ViT(size="tiny", patch=8, num_classes=10, input_shape=(3, 32, 32))
+    weights = sum(p.numel() for p in model.encoder.parameters() if p.ndim == 2)
+    by_hand = 17 * weights + 12 * 2 * 17 * 17 * 192 + 16 * 3 * 8 * 8 * 192 + 10 * 192
+    with FlopCounterMode(display=False) as counter:
+        model.train(trained)(torch.zeros(1, 3, 32, 32))
+    assert counter.get_total_flops() == 2 * by_hand
+    assert layers(model)[-1].macs == by_hand
 
 
 @pytest.mark.needs("ResNet", "ImageNet")

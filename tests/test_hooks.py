@@ -24,10 +24,16 @@ STAGES = {
     "GoogLeNet": ([f"inception{part}" for part in INCEPTIONS], {"stem": "small"}),
     "ResNet": (["conv1", "layer1", "layer2", "layer3", "layer4", "fc"], {"stem": "small"}),
     "Airbench": (["whiten", "blocks", "head"], {}),
+    "ViT": (["conv_proj", "encoder", "encoder.layers", "heads"], {"size": "tiny", "patch": 4}),
+    "ConvNeXt": ([f"features.{i}" for i in range(8)], {"size": "atto", "stem": "small"}),
+    "EfficientNet": ([f"features.{i}" for i in range(9)], {"stem": "small"}),
+    "MobileNetV3": ([f"features.{i}" for i in range(13)], {"size": "small", "stem": "small"}),
 }  # fmt: skip
 
 
-CHECKPOINTED = ("VGG", "GoogLeNet", "ResNet")
+CHECKPOINTED = (
+    "VGG", "GoogLeNet", "ResNet", "ViT", "ConvNeXt", "EfficientNet", "MobileNetV3",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

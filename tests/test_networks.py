@@ -1,4 +1,4 @@
-"""AlexNet, VGG, GoogLeNet and ResNet against the published counts and torchvision's own networks."""
+"""The networks that torchvision has too, against the published counts and torchvision's own."""
 
 import pickle
 import subprocess
@@ -12,6 +12,7 @@ import torch
 import torchvision.models as torchvision_models
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
+from torchvision.ops import StochasticDepth
 
 import project
 from project import models
@@ -59,9 +60,32 @@ PUBLISHED: dict[str, tuple[Callable[..., Architecture], str, dict, int]] = {
     "ResNet50": (lambda **k: models.ResNet(depth=50, **k), "resnet50", {}, 25_557_032),
     "ResNet101": (lambda **k: models.ResNet(depth=101, **k), "resnet101", {}, 44_549_160),
     "ResNet152": (lambda **k: models.ResNet(depth=152, **k), "resnet152", {}, 60_192_808),
+    "ViT-B16": (lambda **k: models.ViT(size="base", **k), "vit_b_16", {}, 86_567_656),
+    "ViT-B32": (lambda **k: models.ViT(size="base", patch=32, **k), "vit_b_32", {}, 88_224_232),
+    "ConvNeXt-tiny": (lambda **k: models.ConvNeXt(**k), "convnext_tiny", {}, 28_589_128),
+    "ConvNeXt-small": (
+        lambda **k: models.ConvNeXt(size="small", **k),
+        "convnext_small",
+        {},
+        50_223_688,
+    ),
+    "EfficientNet-b0": (lambda **k: models.EfficientNet(**k), "efficientnet_b0", {}, 5_288_548),
+    "EfficientNet-v2s": (
+        lambda **k: models.EfficientNet(variant="v2_s", **k),
+        "efficientnet_v2_s",
+        {},
+        21_458_488,
+    ),
+    "MobileNetV3-large": (lambda **k: models.MobileNetV3(**k), "mobilenet_v3_large", {}, 5_483_032),
+    "MobileNetV3-small": (
+        lambda **k: models.MobileNetV3(size="small", **k),
+        "mobilenet_v3_small",
+        {},
+        2_542_856,
+    ),
 }
 
-QUICK = ("AlexNet", "GoogLeNet", "GoogLeNet-aux", "ResNet18", "ResNet50")
+QUICK = ("AlexNet", "GoogLeNet", "GoogLeNet-aux", "ResNet18", "ResNet50", "MobileNetV3-small")
 
 
 def pair(name: str) -> tuple[Architecture, nn.Module]:
@@ -69,6 +93,7 @@ def pair(name: str) -> tuple[Architecture, nn.Module]:
     torch.manual_seed(0)
     ours, theirs, options, _ = PUBLISHED[name]
     reference = torchvision_models.get_model(theirs, **options)
+    fill_zeros(reference)
     for layer in reference.modules():  # or the norms would be identities
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -78,6 +103,14 @@ def pair(name: str) -> tuple[Architecture, nn.Module]:
     model = ours(**IMAGENET)
     model.load_state_dict(reference.state_dict(), strict=True)
     return model, reference
+
+
+def fill_zeros(network: nn.Module) -> None:
+    """Give parameters that hide others, such as a head of zeros and scales of 1e-6, other values."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if float(parameter.abs().max()) < 1e-5:
+                parameter.normal_(std=0.5)
 
 
 @pytest.mark.parametrize("name", existing(PUBLISHED))
@@ -105,7 +138,12 @@ def test_logits_are_torchvisions_and_weights_go_both_ways(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     slow_but(
-        QUICK, [name for name in existing(PUBLISHED) if name not in ("VGG13", "VGG16", "VGG19-bn")]
+        QUICK,
+        [
+            name
+            for name in existing(PUBLISHED)
+            if name not in ("VGG13", "VGG16", "VGG19-bn", "ViT-B16", "ConvNeXt-small")
+        ],
     ),
 )
 def test_gradients_are_torchvisions(name: str) -> None:
@@ -114,9 +152,10 @@ def test_gradients_are_torchvisions(name: str) -> None:
     for network in (model, reference):
         network.train()
         for layer in network.modules():
-            if isinstance(layer, nn.Dropout):
+            if isinstance(layer, nn.Dropout | StochasticDepth):
                 layer.p = 0.0
-    x, y = torch.randn(4, 3, 64, 64), torch.randint(1000, (4,))
+    pixels = 224 if name == "ViT-B32" else 64
+    x, y = torch.randn(4, 3, pixels, pixels), torch.randint(1000, (4,))
     loss, logits = model.loss(x, y)
     loss.backward()
     out = reference(x)
@@ -138,6 +177,108 @@ def test_gradients_are_torchvisions(name: str) -> None:
         )
 
 
+NEWER = [name for name in PUBLISHED if name.startswith(("ViT", "Conv", "Eff", "Mob"))]
+
+
+@pytest.mark.parametrize("name", slow_but(["MobileNetV3-small"], existing(NEWER)))
+def test_weights_and_stochastic_depth_start_as_torchvisions(name: str) -> None:
+    ours, theirs, options, _ = PUBLISHED[name]
+    model, reference = ours(**IMAGENET), torchvision_models.get_model(theirs, **options)
+    if not name.startswith(("ViT", "Mobile")):  # whose reference has none
+        rates, expected_rates = (
+            [layer.p for layer in network.modules() if isinstance(layer, StochasticDepth)]
+            for network in (model, reference)
+        )
+        assert any(rates)
+        assert rates == pytest.approx(expected_rates)
+    expected = dict(reference.named_parameters())
+    for parameter_name, parameter in model.named_parameters():
+        values, others = parameter.detach(), expected[parameter_name].detach()
+        if values.numel() < 1000 and values.std() > 0:
+            continue  # too few to compare by chance
+        assert float(values.std()) == pytest.approx(float(others.std()), rel=0.15), parameter_name
+        assert float(values.mean()) == pytest.approx(
+            float(others.mean()), abs=0.2 * float(others.std()) + 1e-8
+        )
+
+
+@pytest.mark.needs("ViT")
+@pytest.mark.slow
+def test_vit_small_equals_timms() -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    reference = timm.create_model("vit_small_patch16_224").eval()
+    renamed = {
+        "cls_token": "class_token",
+        "pos_embed": "encoder.pos_embedding",
+        "patch_embed.proj": "conv_proj",
+        "norm.": "encoder.ln.",
+        "head.": "heads.head.",
+        "blocks.": "encoder.layers.encoder_layer_",
+    }
+    inside = {
+        ".norm1.": ".ln_1.",
+        ".norm2.": ".ln_2.",
+        ".attn.qkv.": ".self_attention.in_proj_",
+        ".attn.proj.": ".self_attention.out_proj.",
+        ".mlp.fc1.": ".mlp.0.",
+        ".mlp.fc2.": ".mlp.3.",
+    }
+    model = models.ViT(**IMAGENET).eval()
+    state = mapped(reference, renamed, inside)
+    model.load_state_dict(state, strict=True)
+    assert sum(p.numel() for p in model.parameters()) == 22_050_664
+    assert_same_logits(model, reference)
+
+
+@pytest.mark.needs("ConvNeXt")
+@pytest.mark.slow
+def test_convnext_atto_equals_timms() -> None:
+    """timm's MLPs are 1x1 convolutions, and its scales have one dimension; the numbers are the same."""
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    reference = timm.create_model("convnext_atto").eval()
+    renamed = {"stem.": "features.0.", "head.norm.": "classifier.0.", "head.fc.": "classifier.2."}
+    for i in range(4):
+        renamed[f"stages.{i}.downsample."] = f"features.{2 * i}."
+        renamed[f"stages.{i}.blocks."] = f"features.{2 * i + 1}."
+    inside = {
+        ".conv_dw.": ".block.0.",
+        ".norm.": ".block.2.",
+        ".mlp.fc1.": ".block.3.",
+        ".mlp.fc2.": ".block.5.",
+        ".gamma": ".layer_scale",
+    }
+    model = models.ConvNeXt(size="atto", **IMAGENET).eval()
+    needed = model.state_dict()
+    state = mapped(reference, renamed, inside)
+    model.load_state_dict({k: t.view_as(needed[k]) for k, t in state.items()}, strict=True)
+    assert sum(p.numel() for p in model.parameters()) == sum(
+        p.numel() for p in reference.parameters()
+    )
+    assert_same_logits(model, reference)
+
+
+def mapped(network: nn.Module, starts: dict[str, str], inside: dict[str, str]) -> dict[str, Tensor]:
+    """The state dict of a network of timm's, by the names of torchvision's."""
+    fill_zeros(network)
+    state = {}
+    for name, tensor in network.state_dict().items():
+        old = next(start for start in starts if name.startswith(start))
+        name = starts[old] + name.removeprefix(old)
+        if "layer_" in name or name.count(".") > 3 or "gamma" in name:
+            for part, new in inside.items():
+                name = name.replace(part, new)
+        state[name] = tensor
+    return state
+
+
+def assert_same_logits(model: nn.Module, reference: nn.Module) -> None:
+    x = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        assert relative(model(x), reference(x)) < 1e-5
+
+
 def relative(a: Tensor | None, b: Tensor | None) -> float:
     assert a is not None
     assert b is not None
@@ -152,6 +293,10 @@ SMALL: dict[str, Callable[..., Architecture]] = {
     "GoogLeNet": lambda **k: models.GoogLeNet(stem="small", **k),
     "ResNet18": lambda **k: models.ResNet(stem="small", depth=18, **k),
     "ResNet50": lambda **k: models.ResNet(stem="small", depth=50, **k),
+    "ViT-tiny": lambda **k: models.ViT(size="tiny", patch=4, **k),
+    "ConvNeXt-atto": lambda **k: models.ConvNeXt(stem="small", size="atto", **k),
+    "EfficientNet-b0": lambda **k: models.EfficientNet(stem="small", drop_path=0.0, **k),
+    "MobileNetV3-small": lambda **k: models.MobileNetV3(stem="small", size="small", **k),
 }
 
 
@@ -180,7 +325,18 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
     "name",
     slow_but(
         ["AlexNet-bn", "ResNet18"],
-        existing(["AlexNet", "AlexNet-bn", "VGG16-bn", "GoogLeNet", "ResNet18"]),
+        existing(
+            [
+                "AlexNet",
+                "AlexNet-bn",
+                "VGG16-bn",
+                "GoogLeNet",
+                "ResNet18",
+                "ConvNeXt-atto",
+                "EfficientNet-b0",
+                "MobileNetV3-small",
+            ]
+        ),
     ),
 )
 def test_small_stem_overfits_one_batch(
@@ -200,7 +356,7 @@ def test_small_stem_overfits_one_batch(
     for step in range(200):
         loss, logits = model.loss(x, y)
         loss.backward()
-        if step == 0:
+        if step == 1:  # a head of zeros gives no gradient to what is before it
             for parameter_name, parameter in model.named_parameters():
                 assert parameter.grad is not None, parameter_name
                 assert parameter.grad.abs().sum() > 0, parameter_name
@@ -229,6 +385,8 @@ def test_small_stem_takes_28_to_64_pixels(name: str, pixels: int) -> None:
             ("AlexNet", "small", 15),
             ("VGG", "imagenet", 32),
             ("GoogLeNet", "imagenet", 15),
+            ("ConvNeXt", "imagenet", 32),
+            ("ConvNeXt", "small", 16),
         ]
     ],
 )
@@ -283,7 +441,21 @@ def test_zero_init_residual_makes_blocks_the_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", slow_but(["VGG16-bn"], existing(["VGG16-bn", "GoogLeNet", "ResNet50"]))
+    "name",
+    slow_but(
+        ["VGG16-bn", "MobileNetV3-small"],
+        existing(
+            [
+                "VGG16-bn",
+                "GoogLeNet",
+                "ResNet50",
+                "ViT-tiny",
+                "ConvNeXt-atto",
+                "EfficientNet-b0",
+                "MobileNetV3-small",
+            ]
+        ),
+    ),
 )
 def test_activation_checkpointing_changes_no_number(name: str) -> None:
     x, y = torch.randn(4, 3, 32, 32), torch.randint(10, (4,))
@@ -293,6 +465,7 @@ def test_activation_checkpointing_changes_no_number(name: str) -> None:
         model = SMALL[name](
             num_classes=10, input_shape=(3, 32, 32), activation_checkpointing=flag
         ).train()
+        fill_zeros(model)
         loss, _ = model.loss(x, y)
         loss.backward()
         results.append(([p.grad for p in model.parameters()], dict(model.named_buffers())))
