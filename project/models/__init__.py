@@ -9,6 +9,8 @@ from project.models.mlp import MLP
 from project.models.objectives import Classification, MultiLabel, Objective, Regression
 from project.models.resnet import ResNet
 from project.models.task import Task
+from project.models.timm_models import Timm
+from project.models.torchvision_models import Torchvision
 from project.models.vgg import VGG
 
 __all__ = [
@@ -25,4 +27,6 @@ __all__ = [
     "Regression",
     "ResNet",
     "Task",
+    "Timm",
+    "Torchvision",
 ]
