@@ -243,6 +243,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             "Downloading:",
             "not downloaded from",
             "adapted to",
+            "as weights",
         )
         lines = [
             line

@@ -59,6 +59,7 @@ SHIPPED = """
     check compare describe export new prepare report results sweep tune
     airbench alexnet googlenet lenet resnet vgg
     cifar imagenet mnist
+    timm_models torchvision_models
 """
 
 

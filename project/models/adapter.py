@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.architecture import Architecture
 from project.models.pretrained import load_weights, read_weights
 
@@ -43,6 +44,19 @@ class Adapter(Architecture):
         with last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
             self.network(x)
         return seen[0].mean((2, 3)) if seen[0].ndim == 4 else seen[0]
+
+    def check_images(self) -> None:
+        """Raise UserError if the network cannot see images of this size, such as too small ones."""
+        x = torch.zeros(1, *self.input_shape, device=next(self.network.parameters()).device)
+        try:
+            with torch.no_grad():
+                self.network.eval()(x)
+        except (AssertionError, IndexError, RuntimeError, ValueError) as error:
+            size, reason = "x".join(map(str, self.input_shape[1:])), " ".join(str(error).split())
+            raise UserError(
+                f"{self.name} cannot see images of {size} pixels ({reason}): choose another "
+                "--model.name, or images of another size"
+            ) from None
 
     def load_pretrained(self, weights: str) -> None:
         state = self.renamed(read_weights(weights, self.torchvision_name, self.name))

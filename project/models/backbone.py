@@ -57,7 +57,7 @@ class Backbone(L.LightningModule):
         """
         if not is_name(arguments["weights"]):
             return {}
-        options = {"num_classes": 1000, "input_shape": (3, 224, 224), **arguments}
+        options = {**arguments, "num_classes": 1000, "input_shape": (3, 224, 224)}
         with skip_pretrained():
             try:
                 with torch.device("meta"):  # which costs no memory

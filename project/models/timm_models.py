@@ -38,6 +38,7 @@ class Timm(Adapter):
         heads = last if isinstance(last, tuple) else (last,)  # distilled networks have two
         layers = {module: name for name, module in self.named_modules()}
         self.head_names = tuple(layers[head] for head in heads)
+        self.check_images()
         self.initialize()
 
     def new_network(self, pretrained: bool) -> nn.Module:

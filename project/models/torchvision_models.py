@@ -1,7 +1,6 @@
 """Every classification network of torchvision."""
 
 import re
-from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar, TypeGuard
 
@@ -36,15 +35,16 @@ class Torchvision(Adapter):
         super().__init__(name, options, **kwargs)
         check_name(name)
         check_pixels(self, 1)
-        channels, *size = self.input_shape
+        channels = self.input_shape[0]
         arguments = {**arguments_for(self), **self.options}
         if arguments.get("transform_input") and channels != 3:
             raise UserError(f"{name} transforms images of 3 channels, not {channels}")
-        self.network = new_network(name, self.num_classes, arguments, size)
+        self.network = new_network(name, self.num_classes, arguments)
         layers = [n for n, m in self.network.named_modules() if isinstance(m, LAYERS)]
         aux = [n for n in ("aux1", "aux2", "AuxLogits") if getattr(self.network, n, None)]
         self.head_names = tuple(f"network.{head}" for head in (layers[-1], *aux))
         replace_first_convolution(self.network, channels)
+        self.check_images()
         self.initialize(torchvision_name=name)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,12 +106,6 @@ def arguments_for(model: Torchvision) -> dict[str, Any]:
         )
     if kind in ("vit", "maxvit"):
         return {"image_size": height} if kind == "vit" else {"input_size": (height, width)}
-    least = find_published("DEFAULT", name).meta["min_size"][0]
-    if min(height, width) < least and kind != "swin":  # which pads smaller images
-        raise UserError(
-            f"{name} needs images of {least}x{least} pixels or more, not {shown}: choose another "
-            "--model.name"
-        )
     if name not in model.aux_factors:
         return {}
     if weights and not published and "transform_input" not in model.options:
@@ -127,13 +121,11 @@ def names(weights: str | None) -> TypeGuard[str]:
     return weights is not None and is_name(weights)
 
 
-def new_network(
-    name: str, num_classes: int, arguments: dict[str, Any], size: Sequence[int]
-) -> nn.Module:
+def new_network(name: str, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
     """A network of torchvision with random weights.
 
     Raises:
-        UserError: It does not take these arguments, or images of this ``size``.
+        UserError: It does not take these arguments, of which some say the size of images.
     """
     from torchvision.models import get_model
 
@@ -142,6 +134,6 @@ def new_network(
     except (AssertionError, TypeError, ValueError) as error:
         given = ", ".join(f"{key} {value}" for key, value in arguments.items())
         raise UserError(
-            f"torchvision makes no {name} with {given}, for images of {size[0]}x{size[1]} pixels "
-            f"({' '.join(str(error).split())}): change --model.options, or the size of the images"
+            f"torchvision makes no {name} with {given} ({' '.join(str(error).split())}): change "
+            "--model.options, or the size of the images"
         ) from None
