@@ -27,8 +27,12 @@ class Torchvision(Adapter):
         **kwargs: The arguments of `Architecture`.
     """
 
-    # Factors of the auxiliary losses: Szegedy et al., 2015, section 5, and Inception v3 as in
-    # TF-Slim (github.com/tensorflow/models, slim/train_image_classifier.py).
+    # Auxiliary heads, and the factor of their losses: Szegedy et al., 2015, section 5; Inception v3
+    # as in TF-Slim (github.com/tensorflow/models, slim/train_image_classifier.py).
+    aux_heads: ClassVar[dict[str, tuple[str, ...]]] = {
+        "googlenet": ("aux1", "aux2"),
+        "inception_v3": ("AuxLogits",),
+    }
     aux_factors: ClassVar[dict[str, float]] = {"googlenet": 0.3, "inception_v3": 0.4}
 
     def __init__(self, name: str, options: dict[str, Any] | None = None, **kwargs) -> None:
@@ -41,8 +45,8 @@ class Torchvision(Adapter):
             raise UserError(f"{name} transforms images of 3 channels, not {channels}")
         self.network = new_network(name, self.num_classes, arguments)
         layers = [n for n, m in self.network.named_modules() if isinstance(m, LAYERS)]
-        aux = [n for n in ("aux1", "aux2", "AuxLogits") if getattr(self.network, n, None)]
-        self.head_names = tuple(f"network.{head}" for head in (layers[-1], *aux))
+        heads = (layers[-1], *self.aux_heads.get(name, ()))
+        self.head_names = tuple(f"network.{head}" for head in heads)
         replace_first_convolution(self.network, channels)
         self.check_images()
         self.initialize(torchvision_name=name)
@@ -112,6 +116,12 @@ def arguments_for(model: Torchvision) -> dict[str, Any]:
         raise UserError(
             f"weights of {name} from a file need --model.options.transform_input: true if they "
             "expect images in [-1, 1], as torchvision's published ones do, else false"
+        )
+    aux_logits = model.options.get("aux_logits", True)
+    if name == "inception_v3" and aux_logits and min(height, width) < 299:
+        raise UserError(
+            f"the auxiliary head of {name} needs 299x299 pixels in training, not {shown}: give "
+            "--model.options.aux_logits false"
         )
     return {"init_weights": True, "transform_input": bool(published)}
 
