@@ -244,6 +244,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
             "not downloaded from",
             "adapted to",
             "data: ",
+            "as weights",
         )
         lines = [
             line

@@ -22,8 +22,9 @@ from project.cli.main import main
 from project.data import ImageNet, RandAugment
 from project.data.crops import random_box
 from project.data.gpu import decode_on
-from project.data.images import crop, decode
+from project.data.images import decode
 from project.data.loaders import EvalLoader, TrainLoader, identity
+from project.data.resizing import crop
 from project.data.sampler import TrainBatches
 from tests.conftest import QUIET
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from project.callbacks import refuse_xla_profiler
 from project.cli.nulls import refuse_unfit_nulls
+from project.cli.preprocessing import follow_weights
 from project.errors import UserError
 from project.loggers.added import absolute_folders
 from project.models.pretrained import is_name
@@ -48,9 +49,16 @@ def check_rules(config: Any, arguments: "Arguments") -> None:
     refuse_unused(config)
 
 
-def resolve(config: Any) -> None:
-    """Set what is best in this config, and make its paths absolute, so that any folder will do."""
+def resolve(config: Any, new: bool) -> None:
+    """Set what is best in this config, and make its paths absolute, so that any folder will do.
+
+    Args:
+        config: The parsed config, which is changed.
+        new: Whether it is not that of a run, which has what was resolved when the run began.
+    """
     resolve_monitor(config)
+    if new:
+        follow_weights(config, linked=GIVEN_TO_MODEL)
     data: Any = config.data.get("init_args") or {}
     model: Any = config.model.get("init_args") or {}
     if "root" in data:

@@ -91,7 +91,7 @@ class CLI(LightningCLI):
         check_rules(self.config, self.arguments)
 
     def before_instantiate_classes(self) -> None:
-        resolve(self.config)
+        resolve(self.config, new=not self.arguments.run)
 
     def instantiate_classes(self) -> None:
         """Commands call `build` instead, because some need no model or no data."""

@@ -1,5 +1,6 @@
 """Base of datasets whose classes come from the image files, with a cache of small copies."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from project.data.contents import Files
 from project.data.image_files import ImageFiles
 from project.data.shards import prepare
 from project.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class CachedFiles(ImageFiles):
@@ -27,6 +30,11 @@ class CachedFiles(ImageFiles):
         super().__init__(**kwargs)
         if cache is not None and cache < 1:
             raise UserError(f"cache {cache} must be a positive number of pixels")
+        if cache is not None and self.resize is not None and cache < self.resize:
+            raise UserError(
+                f"--data.cache {cache} is less than the short side of {self.resize} pixels that "
+                f"evaluation needs (--data.resize): prepare a cache of at least {self.resize}"
+            )
         self.cache, self.given_classes = cache, classes
 
     @property
@@ -36,6 +44,15 @@ class CachedFiles(ImageFiles):
     @property
     def cache_folder(self) -> Path:
         return self.root / f"prepared-{self.cache}"
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if self.cache is not None and self.resize is not None and stage != "predict":
+            log.info(
+                f"images come from the cache of {self.cache} pixels, resized by prepare (bilinear, "
+                f"JPEG) before evaluation resizes them to {self.resize}: for the exact pixels "
+                "evaluate with --data.cache null"
+            )
 
     def setup_classes(self) -> None:
         """Find the classes, and set ``classes``, ``num_classes`` and ``class_names``."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from project.data.images import Box, crop, decode
+from project.data.resizing import Box, Interpolation, centre, crop
 from project.data.transforms.augment import Augmentation
 from project.errors import UserError
 
@@ -17,10 +17,20 @@ class Crops:
         side: Height and width in pixels.
         min_area: Smallest fraction of an image's area in a random part.
         policies: Transforms of random parts, in order.
+        short_side: Length that the short side of an image is resized to before its centre is cut.
+        interpolation: How images are resized.
     """
 
-    def __init__(self, side: int, min_area: float, policies: Sequence[Augmentation]) -> None:
+    def __init__(
+        self,
+        side: int,
+        min_area: float,
+        policies: Sequence[Augmentation],
+        short_side: int,
+        interpolation: Interpolation,
+    ) -> None:
         self.side, self.min_area, self.policies = side, min_area, policies
+        self.short_side, self.interpolation = short_side, interpolation
 
     def __call__(self, data: bytes, seed: int | None = None, side: int = 0) -> Tensor:
         """A random part of the given side that ``seed`` determines; without a seed the centre.
@@ -42,14 +52,13 @@ class Crops:
 
     def part(self, data: bytes, draws: list[list[float]], side: int) -> Tensor:
         """The random part for random numbers ``draws``, as in `random_box`."""
-        return crop(data, lambda h, w: random_box(h, w, self.min_area, draws), side)
+        return crop(
+            data, lambda h, w: random_box(h, w, self.min_area, draws), side, self.interpolation
+        )
 
     def centre(self, data: bytes) -> Tensor:
-        """The centre of the image, resized so that its short side is 8/7 of ``side``."""
-        from torchvision.transforms.v2.functional import center_crop, resize
-
-        image = resize(decode(data), [self.side * 8 // 7], antialias=True)
-        return center_crop(image, [self.side, self.side])
+        """The centre of the resized image."""
+        return centre(data, self.short_side, self.side, self.interpolation)
 
 
 def crop_side(epoch: int, epochs: int | None, start: int, side: int) -> int:

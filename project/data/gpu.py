@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from project.data.crops import Crops, random_box
-from project.data.images import Box, decode, jpeg_size
+from project.data.images import decode, jpeg_size
+from project.data.resizing import Box, Interpolation
 
 
 @dataclass
@@ -19,11 +20,13 @@ class Encoded:
         content: Content of a JPEG file.
         box: Part of the image that becomes the sample.
         side: Height and width that the part is resized to.
+        interpolation: How it is resized.
     """
 
     content: bytes
     box: Box
     side: int
+    interpolation: Interpolation
 
 
 class LaterCrops(Crops):
@@ -35,7 +38,7 @@ class LaterCrops(Crops):
         size = jpeg_size(data)
         if size is None:  # no JPEG
             return super().part(data, draws, side)
-        return Encoded(data, random_box(*size, self.min_area, draws), side)
+        return Encoded(data, random_box(*size, self.min_area, draws), side, self.interpolation)
 
 
 def decode_on(device: torch.device, samples: list[Tensor | Encoded]) -> Tensor:
@@ -57,16 +60,13 @@ def decode_on(device: torch.device, samples: list[Tensor | Encoded]) -> Tensor:
             decoded = [decode(sample.content).to(device) for sample in encoded]
     images = iter(decoded)
     return torch.stack(
-        [
-            resized(next(images), s.box, s.side) if isinstance(s, Encoded) else s.to(device)
-            for s in samples
-        ]
+        [resized(next(images), s) if isinstance(s, Encoded) else s.to(device) for s in samples]
     )
 
 
-def resized(image: Tensor, box: Box, side: int) -> Tensor:
-    """A part of an image (3, H, W), resized with antialiasing, as uint8."""
-    top, left, height, width = box
+def resized(image: Tensor, sample: Encoded) -> Tensor:
+    """The sample out of its decoded image (3, H, W), resized with antialiasing, as uint8."""
+    (top, left, height, width), size = sample.box, (sample.side, sample.side)
     part = image[None, :, top : top + height, left : left + width].float()
-    whole = F.interpolate(part, (side, side), mode="bilinear", antialias=True)[0]
-    return whole.round_().to(torch.uint8)
+    whole = F.interpolate(part, size, mode=sample.interpolation, antialias=True)[0]
+    return whole.round_().clamp_(0, 255).to(torch.uint8)

@@ -9,19 +9,26 @@ from torch import Tensor
 from project.data.crops import Crops, crop_side
 from project.data.datamodule import ImageDataModule
 from project.data.gpu import LaterCrops, decode_on
+from project.data.resizing import Interpolation
 from project.data.transforms.policies import Policy
 from project.errors import UserError
 
 
 class ImageFiles(ImageDataModule):
-    """Photographs in files, normalised by ImageNet's statistics, as published weights expect.
+    """Photographs in files.
 
     Training images are random crops (Szegedy et al., 2015, section 6), to which the workers apply
-    RandAugment and TrivialAugment. Other images have their short side resized to 8/7 of
-    ``image_size`` and their centre cropped.
+    RandAugment and TrivialAugment. Other images have their short side resized and their centre
+    cropped. Under the command line, a new run with published ``--model.weights`` takes what is
+    None here from them.
 
     Args:
-        image_size: Height and width of the crops in pixels.
+        image_size: Height and width of the crops in pixels; None for 224.
+        resize: Short side of an image in evaluation before its centre is cropped; None for 8/7 of
+            ``image_size``.
+        interpolation: How images are resized, in training too; None for ``bilinear``.
+        mean: Mean of each channel, with pixels in [0, 1]; None for ImageNet's.
+        std: Standard deviation of each channel; None for ImageNet's.
         start_size: Height and width of training crops in the first epoch; they grow evenly to
             ``image_size`` in the last, in steps of 32.
         min_area: Smallest fraction of a training image's area in its crop.
@@ -37,13 +44,18 @@ class ImageFiles(ImageDataModule):
 
     def __init__(
         self,
-        image_size: int = 224,
+        image_size: int | None = None,
+        resize: int | None = None,
+        interpolation: Interpolation | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
         start_size: int | None = None,
         min_area: float = 0.08,
         decode_on_gpu: bool = False,
         max_unreadable: float = 0.05,
         **kwargs,
     ) -> None:
+        image_size = self.input_shape[1] if image_size is None else image_size
         if image_size < 1 or not 0 < min_area <= 1:
             raise UserError(
                 f"image_size {image_size} must be positive, and min_area {min_area} a fraction of "
@@ -53,11 +65,18 @@ class ImageFiles(ImageDataModule):
             raise UserError(
                 f"start_size {start_size} must lie between 1 and image_size {image_size}"
             )
+        if resize is not None and resize < image_size:
+            raise UserError(
+                f"--data.resize {resize} is less than the {image_size} pixels of "
+                "--data.image_size, which are cropped from it: raise it"
+            )
         if not 0 <= max_unreadable <= 1:
             raise UserError(f"max_unreadable {max_unreadable} must be a fraction of the images")
         super().__init__(**kwargs)
         self.max_unreadable = max_unreadable
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
+        self.resize, self.interpolation = resize, interpolation or "bilinear"
+        self.mean, self.std = mean or self.mean, std or self.std
         self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
         if not decode_on_gpu:
             self.policies = [t for t in self.augment if isinstance(t, Policy)]
@@ -66,14 +85,16 @@ class ImageFiles(ImageDataModule):
     @classmethod
     def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         num_classes, _ = super().metadata(arguments)
-        size = arguments["image_size"]
+        size = arguments["image_size"] or cls.input_shape[1]
         return num_classes, (3, size, size)
 
     @property
     def crops(self) -> Crops:
         """Function from an encoded image to the uint8 image of a sample."""
         kind = LaterCrops if self.decode_on_gpu else Crops
-        return kind(self.input_shape[1], self.min_area, self.policies)
+        side = self.input_shape[1]
+        short_side = side * 8 // 7 if self.resize is None else self.resize
+        return kind(side, self.min_area, self.policies, short_side, self.interpolation)
 
     def transfer_batch_to_device(
         self, batch: tuple[Any, Tensor], device: torch.device, dataloader_idx: int

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from project.errors import UserError, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Box = tuple[int, int, int, int]  # top, left, height and width of a part, in pixels
 
 
 class UnreadableImage(UserError):
@@ -38,56 +34,6 @@ def resized(data: bytes, shape: tuple[int, int, int]) -> Tensor:
     """
     channels, height, width = shape
     return to_tensor(pillow(data, "L" if channels == 1 else "RGB").resize((width, height)))
-
-
-def crop(data: bytes, choose: Callable[[int, int], Box], side: int) -> Tensor:
-    """Part of an encoded image as uint8 (3, side, side), resized with antialiasing.
-
-    A JPEG is decoded at a half, a quarter or an eighth of its size, out of the lower
-    frequencies of its blocks (Wallace, 1992), where that leaves twice the pixels that are needed;
-    antialiasing then hides the difference.
-
-    Args:
-        data: Content of an image file.
-        choose: Function from an image's height and width to the part.
-        side: Height and width of the result.
-
-    Raises:
-        ValueError: The content cannot be decoded.
-    """
-    size = jpeg_size(data)
-    reduction = reduced(min(choose(*size)[2:]), side) if size else 1
-    image = decode(data, reduction)
-    return resize_part(image, choose(*(size or image.shape[1:])), reduction, (side, side))
-
-
-def reduced(pixels: int, needed: int) -> int:
-    """Largest divisor (1, 2, 4 or 8) of a JPEG's size that leaves twice the needed pixels."""
-    return max((r for r in (2, 4, 8) if pixels >= 2 * r * needed), default=1)
-
-
-def resize_part(image: Tensor, box: Box, reduction: int, size: tuple[int, int]) -> Tensor:
-    """Part of a decoded image as uint8 (3, *size), resized with antialiasing.
-
-    Args:
-        image: Decoded image (3, H, W), uint8.
-        box: The part, in pixels before the reduction.
-        reduction: Divisor of the size that the image was decoded with.
-        size: Height and width of the result.
-    """
-    top, left, height, width = box
-    if reduction == 1:
-        part = image[None, :, top : top + height, left : left + width]
-        part = part.contiguous(memory_format=torch.channels_last)  # twice as fast
-        return F.interpolate(part, size, mode="bilinear", antialias=True)[0]
-    from PIL import Image
-
-    edges = (left, top, left + width, top + height)
-    limits = (*image.shape[:0:-1], *image.shape[:0:-1])
-    inside = tuple(min(edge / reduction, limit) for edge, limit in zip(edges, limits, strict=True))
-    # The edges lie between pixels, which only Pillow supports.
-    pixels = Image.fromarray(image.permute(1, 2, 0).numpy())
-    return to_tensor(pixels.resize(size[::-1], Image.Resampling.BILINEAR, box=inside))
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from project.data.content_split import content_hash
 from project.data.contents import Files
-from project.data.images import decode, jpeg_size, reduced, resize_part
+from project.data.images import decode, jpeg_size
 from project.data.prepared import read_index
+from project.data.resizing import reduced, resize_part
 
 SHARD = 1000  # images in a file
 QUALITY = 95  # JPEG quality of the images

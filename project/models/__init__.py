@@ -12,6 +12,8 @@ from project.models.mobilenetv3 import MobileNetV3
 from project.models.objectives import Classification, MultiLabel, Objective, Regression
 from project.models.resnet import ResNet
 from project.models.task import Task
+from project.models.timm_models import Timm
+from project.models.torchvision_models import Torchvision
 from project.models.vgg import VGG
 from project.models.vit import ViT
 
@@ -32,5 +34,7 @@ __all__ = [
     "Regression",
     "ResNet",
     "Task",
+    "Timm",
+    "Torchvision",
     "ViT",
 ]

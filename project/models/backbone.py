@@ -1,18 +1,27 @@
 """`Backbone`: the weights that a network starts from, and the part of it that may be frozen."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import lightning as L
+import torch
 from torch import Tensor, nn
 
 from project.errors import UserError
-from project.models.pretrained import load_weights, pretrained_skipped, read_weights
+from project.models.pretrained import (
+    is_name,
+    load_weights,
+    pretrained_skipped,
+    read_weights,
+    skip_pretrained,
+)
+from project.models.published import find_published, preprocessing_of
 
 
 class Backbone(L.LightningModule):
     """A network whose layers before its heads may keep the weights that they start from."""
 
-    head_names: ClassVar[tuple[str, ...]] = ("head",)
+    head_names: tuple[str, ...] = ("head",)
+    weights: str | None
     freeze_backbone: bool
 
     def initialize(self, torchvision_name: str | None = None) -> None:
@@ -21,7 +30,9 @@ class Backbone(L.LightningModule):
         Args:
             torchvision_name: torchvision's name of this network, if it publishes weights for it.
         """
-        load_initial_weights(self, torchvision_name)
+        self.torchvision_name = torchvision_name
+        if self.weights and not pretrained_skipped():
+            self.load_pretrained(self.weights)
         if self.freeze_backbone:
             freeze(self)
         self.train()
@@ -30,6 +41,34 @@ class Backbone(L.LightningModule):
     def adapt_weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """``weights`` as they were read, for the names and the image size of this network."""
         return state
+
+    def load_pretrained(self, weights: str) -> None:
+        """Load the weights to start from, by their name or path."""
+        small = self.hparams.get("stem") == "small"
+        name = type(self).__name__ + (" with the small stem" if small else "")
+        state = read_weights(weights, self.torchvision_name, name)
+        load_weights(self, self.adapt_weights(state), self.head_names, weights)
+
+    @classmethod
+    def preprocessing(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a dataset with which the published ``weights`` were evaluated.
+
+        Args:
+            arguments: Those of the constructor, but for what comes from the data.
+
+        Returns:
+            See `preprocessing_of`; nothing for weights from a file.
+        """
+        if not is_name(arguments["weights"]):
+            return {}
+        options = {**arguments, "num_classes": 1000, "input_shape": (3, 224, 224)}
+        with skip_pretrained():
+            try:
+                with torch.device("meta"):  # which costs no memory
+                    name = cls(**options).torchvision_name
+            except (NotImplementedError, RuntimeError):  # it computes with its tensors
+                name = cls(**options).torchvision_name
+        return preprocessing_of(find_published(arguments["weights"], name)) if name else {}
 
     def in_head(self, name: str) -> bool:
         """Whether the parameter or layer of this name is part of a head."""
@@ -54,15 +93,6 @@ class Backbone(L.LightningModule):
         if self.freeze_backbone:
             self.backbone.eval()
         return self
-
-
-def load_initial_weights(model: Any, torchvision_name: str | None) -> None:
-    """Load the ``weights`` that an architecture was given, unless a checkpoint follows."""
-    if model.weights and not pretrained_skipped():
-        small = model.hparams.get("stem") == "small"
-        name = type(model).__name__ + (" with the small stem" if small else "")
-        state = read_weights(model.weights, torchvision_name, name)
-        load_weights(model, model.adapt_weights(state), model.head_names, model.weights)
 
 
 def freeze(model: Any) -> None:

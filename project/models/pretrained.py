@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from project.errors import UserError
+from project.models.published import find_published
 from project.run.checkpoint_io import describe, read_tensors
 
 log = logging.getLogger(__name__)
@@ -62,15 +63,7 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
             f"torchvision publishes no weights for {model}, so there is no {weights}: "
             "give --model.weights the path of a state dict"
         )
-    from torchvision.models import get_model_weights
-
-    known = get_model_weights(torchvision_name)
-    name = weights.rpartition(".")[2]
-    if weights not in (name, f"{known.__name__}.{name}") or name not in known.__members__:
-        names = ", ".join(known.__members__)
-        raise UserError(
-            f"there are no weights {weights} of {torchvision_name}: give one of {names}, or a path"
-        )
+    published = find_published(weights, torchvision_name)
     options = {
         "check_hash": True,
         "map_location": "cpu",
@@ -78,22 +71,22 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
         "progress": sys.stderr.isatty(),
     }
     try:
-        return known[name].get_state_dict(**options)
+        return published.get_state_dict(**options)
     except (
         OSError,
         RuntimeError,
         EOFError,
         PickleError,
     ) as error:  # a wrong hash is a RuntimeError
-        cached = Path(torch.hub.get_dir()) / "checkpoints" / known[name].url.rpartition("/")[2]
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
         if cached.exists():
             raise UserError(
                 f"{cached} is damaged ({describe(error)}): delete it, to download it again"
             ) from None
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"could not download the weights {name} from {known[name].url} ({reason}): give "
-            "--model.weights the path of the file"
+            f"could not download the weights {published.name} from {published.url} ({reason}): "
+            "give --model.weights the path of the file"
         ) from None
 
 
@@ -148,7 +141,9 @@ def load_weights(
     for name, tensor in fitted.items():
         if not tensor.isfinite().all():
             raise UserError(f"the weights {source} cannot be used: {name} holds NaN or infinity")
-    model.load_state_dict(fitted)
+    ours = model.state_dict()  # which has the versions of layers such as MNASNet's
+    ours.update(fitted)
+    model.load_state_dict(ours)
     if new:
         notes.append(f"the backbone is kept, new for these classes: {', '.join(sorted(new))}")
     for note in notes:

@@ -26,7 +26,7 @@ from torchvision import transforms
 
 from project.data import ImageNet
 from project.data.crops import random_box
-from project.data.images import crop
+from project.data.resizing import crop
 from tests.benchmarks import conclude, new_parser
 from tests.benchmarks.input_cifar import compare, rate
 

@@ -52,11 +52,14 @@ def metadata_of(
 ) -> dict[str, Any]:
     """The metadata in an exported file: how to use it, and where it comes from."""
     path = run.environment
+    crops = getattr(data, "crops", None)  # of data whose images are resized before
     environment = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     metadata = {
         "class_names": list(data.class_names),
         "input_shape": list(data.input_shape),
         "mode": {1: "L", 3: "RGB"}.get(data.input_shape[0]),  # as Pillow calls it
+        "resize": crops and crops.short_side,
+        "interpolation": crops and crops.interpolation,
         "model": model,
         "run": f"{run.experiment}/{run.id}",
         "checkpoint": checkpoint.name,
