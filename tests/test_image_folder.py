@@ -337,6 +337,7 @@ def test_bad_input(name: str, flat: Path, fails: Fails) -> None:
     assert said in fails("fit", *QUIET, *FIT, f"--data.root={flat}", *make(flat), *args)
 
 
+@pytest.mark.slow
 def test_class_that_is_new_to_a_run(flat: Path, fit: Callable[..., CLI], fails: Fails) -> None:
     run = fit(*FIT, f"--data.root={flat}").run.folder
     draw(flat / "d" / "0.png", 5)
