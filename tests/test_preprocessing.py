@@ -207,7 +207,7 @@ def test_a_cache_does_not_give_another_size_unsaid(
     data = ImageNet(root=str(folders), cache=40, image_size=32, resize=40)
     with pytest.MonkeyPatch.context() as patch:
         said_lines: list[str] = []
-        patch.setattr("project.data.imagenet.log.info", said_lines.append)
+        patch.setattr("project.data.cached_files.log.info", said_lines.append)
         data.setup("test")
     assert "for the exact pixels evaluate with --data.cache null" in said_lines[0]
 
