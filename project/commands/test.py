@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from project import callbacks
 from project.cli.keys import add_checkpoint as add_arguments
-from project.cli.summary import print_summary
+from project.cli.summary import print_summary, print_worst_classes
 from project.cli.trainer import evaluation_trainer, open_run
 from project.run.checkpoint_io import loaded_step
 from project.run.folder import shown
@@ -25,7 +25,9 @@ def run(cli: "CLI") -> None:
     if trainer.is_global_zero:
         count = test_log.num_test_evaluations
         rows["test set"] = f"evaluated on {count} time(s), with this one"
-        if (table := cli.run.class_scores("test")).exists():
+        table = cli.run.class_scores("test")
+        if table.exists():
+            print_worst_classes(table)
             rows["each class"] = shown(table)
     for logger in trainer.loggers:
         logger.log_metrics(cli.result, loaded_step(trainer) - 1)  # steps are logged from 0 on

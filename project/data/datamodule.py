@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from project.data.balance import check_balance
 from project.data.device import DeviceTransforms
 from project.data.encoded_images import without_classes
 from project.data.images import resized
@@ -44,6 +45,8 @@ class ImageDataModule(DeviceTransforms):
         split_seed: Seed of that hold-out, apart from the seed of the training.
         fold: Fold of ``num_folds``, from 0 on, that is held out in place of ``val_size``.
         num_folds: Number of disjoint, stratified folds of the training set.
+        balance: Draw rare classes more often: from 0 for all samples once in an epoch to 1 for all
+            classes alike; a class of n samples has a share in proportion to n^(1 - balance).
     """
 
     class_names: Sequence[str]
@@ -59,6 +62,7 @@ class ImageDataModule(DeviceTransforms):
         split_seed: int = 0,
         fold: int | None = None,
         num_folds: int | None = None,
+        balance: float = 0.0,
     ) -> None:
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
@@ -70,7 +74,7 @@ class ImageDataModule(DeviceTransforms):
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.val_size, self.split_seed = val_size, split_seed
-        self.fold, self.num_folds = fold, num_folds
+        self.fold, self.num_folds, self.balance = fold, num_folds, balance
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
         self.images: list[Path] = []  # the images that `predict` is given
 
@@ -103,6 +107,7 @@ class ImageDataModule(DeviceTransforms):
             else:
                 parts = stratified_fold(y, self.fold or 0, self.num_folds, self.split_seed)
             self.train_indices, self.val_indices = parts
+            check_balance(self.balance, y)
         if stage == "test":
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
@@ -124,10 +129,16 @@ class ImageDataModule(DeviceTransforms):
         """Size of training images in an epoch, where loading them takes a seed and a size."""
         return None
 
+    @property
+    def train_targets(self) -> Tensor:
+        """Targets (N,) or (N, K) of the samples that are trained on."""
+        return self.train_set.y[self.train_indices]
+
     def train_batches(self, batch_size: int) -> TrainBatches:
         """The samples of each training batch of this process."""
-        options = self.rank, self.world_size, self.accumulate, self.sample_size()
-        return TrainBatches(self.train_indices, batch_size, self.seed, *options)
+        classes = self.train_targets if self.balance else None
+        options = self.rank, self.world_size, self.accumulate, self.sample_size(), classes
+        return TrainBatches(self.train_indices, batch_size, self.seed, *options, self.balance)
 
     def train_dataloader(self) -> DataLoader:
         samples = len(self.train_indices)
