@@ -56,7 +56,7 @@ def test_nothing_else_names_it(part: Part) -> None:
 
 # The parts that copies may be without.
 SHIPPED = """
-    check compare describe export new prepare report results sweep tune
+    calibrate check compare describe export new prepare report results sweep tune
     airbench alexnet googlenet lenet resnet vgg
     cifar imagenet mnist
 """

@@ -1,5 +1,6 @@
 """Figures, as pure functions of numbers and images."""
 
+from project.plots.calibration import reliability_diagram
 from project.plots.figure import BLUE, GREY, ORANGE, PALE_BLUE, PALE_ORANGE, new_figure, save
 from project.plots.images import evenly_spaced, image_grid, top5_grid
 from project.plots.layers import feature_maps, filters
@@ -22,6 +23,7 @@ __all__ = [
     "label_scores",
     "new_figure",
     "predicted_against_true",
+    "reliability_diagram",
     "save",
     "top5_grid",
 ]

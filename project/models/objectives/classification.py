@@ -58,15 +58,19 @@ class Classification(Objective):
             )
         self.loss, self.label_smoothing, self.focal_gamma = loss, label_smoothing, focal_gamma
         self.class_weights = ClassWeights(class_weights)
+        self.temperature = 1.0  # that divides the outputs for probabilities; `calibrate` fits it
 
     def prepare(self, data: Any, num_outputs: int) -> None:
+        self.temperature = 1.0  # a calibration is of weights that training changes
         if self.class_weights.auto:
             self.class_weights.count(data, num_outputs)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"class_weights": self.class_weights.values} if self.class_weights.auto else {}
+        weights = {"class_weights": self.class_weights.values} if self.class_weights.auto else {}
+        return weights | ({"temperature": self.temperature} if self.temperature != 1 else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.temperature = state.get("temperature", 1.0)
         if self.class_weights.auto:
             self.class_weights.values = state.get("class_weights")
 
@@ -122,7 +126,7 @@ class Classification(Objective):
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Class probabilities (N, K)."""
-        return outputs.softmax(1)
+        return (outputs if self.temperature == 1 else outputs / self.temperature).softmax(1)
 
     def table(self, predictions: Tensor, names: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
         """The five likeliest classes and their probabilities."""
