@@ -25,7 +25,7 @@ WAYS = {
 }
 TRAINING = [
     *("--model=ResNet", "--model.depth=18", "--model.channels_last=true", "--data=ImageNet"),
-    *("--data.batch_size=64", "--data.augment=Flip", "--data.min_area=0.35"),
+    *("--data.batch_size=64", "--data.augment+=Flip", "--data.min_area=0.35"),
     *("--optimizer=SGD", "--optimizer.lr=0.05", "--optimizer.momentum=0.9"),
     *("--optimizer.nesterov=true", "--optimizer.weight_decay=0.0005"),
     *("--lr_schedule=WarmupCosine", "--model_checkpoint.monitor=val/acc_macro"),
