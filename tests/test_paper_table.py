@@ -20,6 +20,7 @@ from tests.study import analysis_of_variance, correct
 pytestmark = pytest.mark.needs("compare")
 
 HARD = "a_b%c&d#e{f}$g~h^i<j>k|l`m*n[o]"
+VALIDATION = ["val/acc", "val/acc_macro", "val/f1", "val/loss"]
 COMMANDS = {
     r"\textbackslash{}": "\\",
     r"\textasciitilde{}": "~",
@@ -92,12 +93,12 @@ def test_table_of_two_groups(studied: list[Run]) -> None:
     tests = [[json.loads(run.tests.read_text().splitlines()[-1]) for run in g] for g in groups]
     acc = [[entry["test/acc"] for entry in group] for group in tests]
     parameters = [64 * 64 + 2 * 64 + 64 * 10 + 10, 64 * 10 + 10]  # of the batch norm two for each
-    truth = [["", "test/acc", "test/loss", "n", "parameters"]]
+    truth = [["", "test/acc", "test/acc_macro", "test/f1", "test/loss", "n", "parameters"]]
     for name, group, accuracies, count in zip(
         ("hidden64", "no_hidden"), tests, acc, parameters, strict=True
     ):
-        loss = pm([entry["test/loss"] for entry in group])
-        truth.append([f"digits+{name}-max_epochs2", pm(accuracies), loss, "2", f"{count:,}"])
+        others = [pm([entry[metric] for entry in group]) for metric in truth[0][2:5]]
+        truth.append([f"digits+{name}-max_epochs2", pm(accuracies), *others, "2", f"{count:,}"])
     latex, markdown = compared(studied)
     p = analysis_of_variance([[correct(run, "test") for run in group] for group in groups])[-1]
     best = max(pm(accuracies) for accuracies in acc)
@@ -136,7 +137,7 @@ def test_bold_needs_a_difference_from_each_other_row(
     latex, markdown = compared(runs)
     rows, found = latex_rows(latex)
     assert [row[1] for row in rows[1:]] == [f"{1 - k / 359:.4f}" for k in (60, 2, second)]
-    assert [row[3] for row in rows[1:]] == ["1"] * 3
+    assert [row[rows[0].index("n")] for row in rows[1:]] == ["1"] * 3
     assert found == ([f"{1 - 2 / 359:.4f}"] if bold else [])
     assert markdown_rows(markdown) == (rows, found)
     assert latex.count("McNemar's exact test") == 2
@@ -162,7 +163,7 @@ def test_other_splits_and_runs(
 ) -> None:
     latex, _ = compared(studied[:2], "--split=val")
     rows, bold = latex_rows(latex)
-    assert rows[0] == ["", "val/acc", "val/loss", "n", "parameters"]
+    assert rows[0] == ["", *VALIDATION, "n", "parameters"]
     assert (len(rows), bold) == (2, [])
     assert "Bold" not in latex  # there is nothing to compare with
     [run] = copied(studied[:1], tmp_path / "copies" / "x")
@@ -170,6 +171,6 @@ def test_other_splits_and_runs(
     environment = json.loads(run.environment.read_text())
     del environment["parameters"]  # as an earlier version wrote it
     run.environment.write_text(json.dumps(environment))
-    assert latex_rows(compared([run])[0])[0][0] == ["", "val/acc", "val/loss", "n"]
+    assert latex_rows(compared([run])[0])[0][0] == ["", *VALIDATION, "n"]
     said = fails("compare", str(run.folder), "--latex=t.tex", "--split=test")
     assert "has no metrics of the test set: give another --split" in said

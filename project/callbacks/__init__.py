@@ -4,6 +4,7 @@ from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
 from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.filter_plots import FilterPlots
+from project.callbacks.grad_cam_plots import GradCAMPlots
 from project.callbacks.gradual_unfreezing import GradualUnfreezing
 from project.callbacks.interruption import Interrupted
 from project.callbacks.last_checkpoint import LastCheckpoint
@@ -21,6 +22,7 @@ __all__ = [
     "BestCheckpoint",
     "EvaluationPlots",
     "FilterPlots",
+    "GradCAMPlots",
     "GradualUnfreezing",
     "Interrupted",
     "LastCheckpoint",

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from project import plots
-from project.callbacks.plots import Plots, output_names, to_image
+from project.callbacks.plots import Plots, gathered, output_names, to_image
 from project.loggers.wandb import WandB
+from project.models.objectives.temperature import BINS, calibration_error
 
 
 class EvaluationPlots(Plots):
@@ -28,12 +29,17 @@ class EvaluationPlots(Plots):
         self.seen = 0
         self.chosen: list[tuple[Tensor, ...]] = []
         self.mistakes: tuple[Tensor, ...] | None = None
+        self.confidence: list[Tensor] = []  # of the predictions of `test`
+        self.correct: list[Tensor] = []
 
     def add(self, trainer: L.Trainer, outputs: Any, x: Tensor, y: Tensor) -> None:
-        probabilities = outputs.float().softmax(1)
+        probabilities = trainer.lightning_module.objective.predictions(outputs.float())
         confidence, predicted = probabilities.max(1)
         k = probabilities.shape[1]
         y = y if y.ndim == 1 else y.argmax(1)
+        if trainer.testing:
+            self.confidence.append(confidence)
+            self.correct.append(predicted == y)
         self.counts += torch.bincount(y * k + predicted, minlength=k * k)
         loader: Any = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
         batches = getattr(loader.batch_sampler, "batches", None)
@@ -51,6 +57,8 @@ class EvaluationPlots(Plots):
 
     def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
         counts = trainer.strategy.reduce(self.counts, reduce_op="sum")
+        if split == "test":
+            self.draw_reliability(trainer)
         if not trainer.is_global_zero or self.run is None:
             return
         k = trainer.lightning_module.num_classes
@@ -65,6 +73,15 @@ class EvaluationPlots(Plots):
         mistakes = self.mistakes[:3] if self.mistakes else []
         what = f"{title}: most confident mistakes"
         self.draw_grid(trainer, list(mistakes), f"mistakes_{split}", what)
+
+    def draw_reliability(self, trainer: L.Trainer) -> None:
+        """Draw how far the confidence of the predictions of `test` is that of their accuracy."""
+        confidence, correct = gathered(trainer, self.confidence), gathered(trainer, self.correct)
+        if trainer.is_global_zero and self.run is not None:
+            title = f"{self.run.experiment}, test set"
+            panels = {f"ECE {calibration_error(confidence, correct):.4f}": confidence}
+            figure = plots.reliability_diagram(panels, correct, BINS, title)
+            self.save(trainer, figure, "reliability_test")
 
     def draw_grid(self, trainer: L.Trainer, grid: list[Tensor], name: str, title: str) -> None:
         """Draw images with their five likeliest classes."""

@@ -39,6 +39,7 @@ def check_rules(config: Any, arguments: "Arguments") -> None:
         "model.init_args.weights": run and "the run's checkpoint has all of them",
         "data.val_size": (config.data.get("init_args") or {}).get("num_folds")
         and "the fold is held out",
+        "explain_layer": not config.get("explain") and "it needs --explain cam",
         "experiment": run and "the run has its folder",
         "runs_dir": run and "the run has its folder",
     }

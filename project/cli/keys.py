@@ -5,7 +5,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -87,6 +87,18 @@ def add_checkpoint(parser: Any) -> None:
 def add_images(parser: Any) -> None:
     """Add ``--images``."""
     parser.add_argument("--images", type=str, nargs="+", help="Image files and folders.")
+
+
+def add_explain(parser: Any) -> None:
+    """Add ``--explain`` and the layer that it shows."""
+    parser.add_argument(
+        "--explain",
+        type=Literal["cam"] | None,
+        help="Draw Grad-CAM of the predictions (predict) or of the worst mistakes.",
+    )
+    parser.add_argument(
+        "--explain_layer", type=str | None, help="Layer with the maps; the last one by default."
+    )
 
 
 def refuse_unreadable(config: dict[str, Any], parser: LightningArgumentParser) -> None:

@@ -1,5 +1,8 @@
 """What ends a training, and what is said at the end of a command."""
 
+import csv
+from pathlib import Path
+
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
@@ -27,6 +30,22 @@ def print_summary(
     for name, value in rows.items():
         table.add_row(name, value)
     new_console().print(table)
+
+
+def print_worst_classes(table: Path, most: int = 10) -> None:
+    """Print the rows of the ``most`` classes with the lowest F1 from a file of class scores."""
+    from rich.table import Table
+
+    with table.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    f1 = header.index("f1")
+    few = len(rows) > most
+    if few:  # a class that is neither there nor predicted has none
+        rows = sorted(rows, key=lambda row: (row[f1] == "nan", float(row[f1])))[:most]
+    printed = Table(*header, title=f"the {most} classes with the lowest F1" if few else None)
+    for name, *scores, support in rows:
+        printed.add_row(name, *(f"{float(score):.4f}" for score in scores), support)
+    new_console().print(printed)
 
 
 def limit_reached(trainer: L.Trainer, stopped_early: bool) -> str:

@@ -83,6 +83,11 @@ def evaluation_trainer(cli: "CLI", command: str, further: Sequence[L.Callback] =
     return finish(cli, options, adapted)
 
 
+def explaining(cli: "CLI") -> list[L.Callback]:
+    """The callback of ``--explain``, for a command that evaluates."""
+    return [callbacks.GradCAMPlots(cli.config.explain_layer)] if cli.config.explain else []
+
+
 def trainer_options(cli: "CLI", logged_as: str | None) -> Options:
     """The config's arguments of the Trainer, with the run's folder, our plugins and loggers.
 

@@ -16,6 +16,7 @@ CONFIG_COMMANDS = {
     "describe": "show the layers of a network, their output shapes, parameters and MACs",
     "check": "find out in seconds what is wrong with data and model",
     "prepare": "make a cache of images in the size of --data.cache",
+    "calibrate": "fit the temperature of a run's probabilities on the validation set",
     "export": "write the network to one file, ONNX or torch.export",
 }
 FOLDER_COMMANDS = {
@@ -33,7 +34,7 @@ python -m project COMMAND [--config FILE ...] [--KEY VALUE ...]
 {commands}
 
 RUN is a folder runs/<experiment>/<id>, or runs/<experiment> for its newest run. With --run RUN,
-test, validate, predict and export use its best checkpoint, and fit goes on from its last one.
+test, validate, predict and the like use its best checkpoint, and fit goes on from its last one.
 fit --find lr and fit --find batch_size look for a value, and train nothing.
 --config FILE may be repeated; later files and flags win: --optimizer.lr 0.1 --model.dropout 0.5
 python -m project COMMAND --help lists the keys of a command;

@@ -1,6 +1,5 @@
 """`ImageDataModule`: splits and loaders of any set of labelled images."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from project.data.balance import check_balance
 from project.data.device import DeviceTransforms
 from project.data.encoded_images import without_classes
 from project.data.images import resized
@@ -21,8 +21,6 @@ from project.data.targets import check_classes
 from project.data.transforms.augment import Augmentation
 from project.data.transforms.mix import Mix
 from project.errors import UserError
-
-log = logging.getLogger(__name__)
 
 
 class ImageDataModule(DeviceTransforms):
@@ -46,6 +44,8 @@ class ImageDataModule(DeviceTransforms):
         num_folds: Number of disjoint, stratified folds of the training set.
         fraction: Fraction of the training samples that are trained on, with the classes in
             proportion; a smaller one is part of a larger one. Validation stays as it is.
+        balance: Draw rare classes more often: from 0 for all samples once in an epoch to 1 for all
+            classes alike; a class of n samples has a share in proportion to n^(1 - balance).
     """
 
     class_names: Sequence[str]
@@ -62,6 +62,7 @@ class ImageDataModule(DeviceTransforms):
         fold: int | None = None,
         num_folds: int | None = None,
         fraction: float = 1.0,
+        balance: float = 0.0,
     ) -> None:
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
@@ -75,7 +76,8 @@ class ImageDataModule(DeviceTransforms):
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.val_size, self.split_seed = val_size, split_seed
-        self.fold, self.num_folds, self.fraction = fold, num_folds, fraction
+        self.fold, self.num_folds = fold, num_folds
+        self.fraction, self.balance = fraction, balance
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
         self.images: list[Path] = []  # the images that `predict` is given
 
@@ -111,17 +113,12 @@ class ImageDataModule(DeviceTransforms):
             check_classes(y, self.num_classes, type(self).__name__)
             rest, self.val_indices = self.held_out(y)
             self.train_indices = stratified_part(rest, y, self.fraction, self.split_seed)
+            check_balance(self.balance, y)
         if stage == "test":
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
         if stage == "predict":
             self.predict_set = without_classes(self.images, self.decoder())
-
-    def teardown(self, stage: str) -> None:
-        for name in ("train_set", "test_set"):
-            dataset: Any = getattr(self, name, None)
-            if count := int(getattr(dataset, "unreadable", torch.empty(0)).sum()):
-                log.warning(f"{count} of the {len(dataset)} images of {name} could not be read")
 
     def decoder(self) -> Callable[[bytes], Tensor]:
         """Function from an encoded image of any size to uint8 (C, H, W), or a ValueError."""
@@ -132,10 +129,16 @@ class ImageDataModule(DeviceTransforms):
         """Size of training images in an epoch, where loading them takes a seed and a size."""
         return None
 
+    @property
+    def train_targets(self) -> Tensor:
+        """Targets (N,) or (N, K) of the samples that are trained on."""
+        return self.train_set.y[self.train_indices]
+
     def train_batches(self, batch_size: int) -> TrainBatches:
         """The samples of each training batch of this process."""
-        options = self.rank, self.world_size, self.accumulate, self.sample_size()
-        return TrainBatches(self.train_indices, batch_size, self.seed, *options)
+        classes = self.train_targets if self.balance else None
+        options = self.rank, self.world_size, self.accumulate, self.sample_size(), classes
+        return TrainBatches(self.train_indices, batch_size, self.seed, *options, self.balance)
 
     def train_dataloader(self) -> DataLoader:
         samples = len(self.train_indices)

@@ -1,5 +1,6 @@
 """Base of datasets of photographs in files, which workers decode and crop."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from project.data.gpu import LaterCrops, decode_on
 from project.data.resizing import Interpolation
 from project.data.transforms.policies import Policy
 from project.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class ImageFiles(ImageDataModule):
@@ -102,6 +105,12 @@ class ImageFiles(ImageDataModule):
         x, y = batch
         x = decode_on(device, x) if isinstance(x, list) else x
         return super().transfer_batch_to_device((x, y), device, dataloader_idx)
+
+    def teardown(self, stage: str) -> None:
+        for name in ("train_set", "test_set"):
+            dataset = getattr(self, name, None)
+            if dataset is not None and (count := int(dataset.unreadable.sum())):
+                log.warning(f"{count} of the {len(dataset)} images of {name} could not be read")
 
     def decoder(self) -> Callable[[bytes], Tensor]:
         return self.crops.centre

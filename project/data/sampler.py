@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from project.data.balance import balanced_order
 from project.run.seeds import derive_seed
 
 
@@ -44,6 +45,8 @@ class TrainBatches(Sampler):
         accumulate: Parts of a global batch that come one after another, before an optimiser step.
         size: Size of the images of an epoch. With it, batches are rows (B, 3) of an index, a seed
             and that size for each sample, in place of the indices (B,).
+        classes: Classes of the samples (N,), for ``balance``.
+        balance: From 0 for all samples once to 1 for all classes alike, as in `balanced_order`.
     """
 
     def __init__(
@@ -55,9 +58,12 @@ class TrainBatches(Sampler):
         world_size: int,
         accumulate: int = 1,
         size: Callable[[int], int] | None = None,
+        classes: Tensor | None = None,
+        balance: float = 0.0,
     ) -> None:
         self.indices, self.part, self.seed = indices, batch_size // accumulate, seed
         self.rank, self.world_size, self.accumulate, self.size = rank, world_size, accumulate, size
+        self.classes, self.balance = classes, balance
         self.epoch = 0
         self.start = 0  # samples that a resumed run skips, as they were drawn before
 
@@ -78,7 +84,11 @@ class TrainBatches(Sampler):
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.epoch))
-        order = self.indices[torch.randperm(len(self.indices), generator=generator)]
+        if self.balance and self.classes is not None:
+            order = balanced_order(self.classes, self.balance, generator)
+        else:
+            order = torch.randperm(len(self.indices), generator=generator)
+        order = self.indices[order]
         if self.size:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             order = torch.stack([order, seeds, torch.full_like(order, self.size(self.epoch))], 1)

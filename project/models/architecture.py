@@ -10,12 +10,13 @@ from project.errors import UserError
 from project.models.backbone import Backbone
 from project.models.checks import refuse_finetuning, refuse_single_sample
 from project.models.example_input import ExampleInput
+from project.models.objective_hooks import ObjectiveHooks
 from project.models.objectives import Classification, Objective
 from project.models.pretrained import skip_pretrained
 from project.models.task import Task
 
 
-class Architecture(Backbone, ExampleInput, Task):
+class Architecture(Backbone, ExampleInput, ObjectiveHooks, Task):
     """Base of every network: a subclass holds layers, `features` and `forward`.
 
     ``forward(x)`` gives outputs (N, num_classes), and ``features(x)`` what the last layer, or the
@@ -76,19 +77,6 @@ class Architecture(Backbone, ExampleInput, Task):
         """Whether the least or the greatest value is the best."""
         return self.objective.mode
 
-    @property
-    def metric_names(self) -> list[str]:
-        """The metrics that `fit` logs and callbacks can monitor."""
-        y = torch.zeros(1, self.num_classes)
-        train = ["loss", *self.objective.train_metrics(y, y)]
-        return [
-            *(f"train/{name}" for name in train),
-            *(f"val/{name}" for name in self.eval_metrics),
-        ]
-
-    def configure_callbacks(self) -> list[Any]:
-        return self.objective.callbacks() if self.objective.plots else []
-
     features: Callable[[Tensor], Tensor]  # a method, or layers that torchvision calls so
 
     # ---------------------------------------------------------------- steps
@@ -106,6 +94,7 @@ class Architecture(Backbone, ExampleInput, Task):
             self.to(memory_format=torch.channels_last)  # activations follow the kernels
 
     def on_fit_start(self) -> None:
+        super().on_fit_start()
         refuse_finetuning(self.trainer, self.freeze_backbone)
 
     def loss(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +132,8 @@ class Architecture(Backbone, ExampleInput, Task):
         outputs = self.eval_outputs(x)
         for name, metric in metrics.items():
             if name == "loss":
-                metric.update(self.objective.criterion(outputs, y), len(y))
+                weight = self.objective.criterion_weight(y)
+                metric.update(self.objective.criterion(outputs, y), weight)
             else:
                 self.objective.update(metric, outputs, y)
         return outputs

@@ -87,15 +87,18 @@ def draw_bars(
         axes.text(left + 0.05, y, label, va="center", fontsize=7, color="black")
 
 
-def image_grid(images: Tensor, names: list[str], title: str, columns: int = 8) -> Figure:
-    """Images (N, C, H, W) in [0, 1] with a caption each."""
+def image_grid(
+    images: Tensor, names: list[str], title: str, columns: int = 8, width: float = 1.4
+) -> Figure:
+    """Images (N, C, H, W) in [0, 1] with a caption each, in cells of a width in inches."""
+    columns = min(columns, max(len(images), 3))
     rows = -(-len(images) // columns)
-    width, height = 1.4, 1.5
+    height = width + 0.1
     figure, axes = sheet(width * columns, height * rows)
     for i, (image, name) in enumerate(zip(images, names, strict=False)):
         left, top = width * (i % columns), height * (i // columns)
         place = (left + 0.05, top + 0.25, width - 0.1, height - 0.3)
-        show(axes, image, place, caption(name, 18), fontsize=8)
+        show(axes, image, place, caption(name, round(18 * width / 1.4)), fontsize=8)
     figure.suptitle(title)
     return figure
 

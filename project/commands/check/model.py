@@ -33,6 +33,7 @@ def check_model(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = copy.deepcopy(model).to(device)
     model.setup("check")
+    model.objective.prepare(data, data.num_classes)
     for part in model.modules():
         part.train(not isinstance(part, nn.modules.dropout._DropoutNd))
     chosen = data.train_indices[torch.arange(SAMPLES) * len(data.train_indices) // SAMPLES]

@@ -14,17 +14,27 @@ from torchmetrics.classification import (
 )
 
 from project.errors import UserError
+from project.models.objectives.class_weights import ClassWeights
+from project.models.objectives.losses import focal, mse
+from project.models.objectives.macro import MacroScore
 from project.models.objectives.objective import Objective, wrong_targets
 
 
 class Classification(Objective):
     """One of K classes for each sample: int64 targets (N,), or class probabilities (N, K).
 
+    Class weights and the focal factor are in the loss of the evaluation too, label smoothing is
+    not.
+
     Args:
         loss: Cross-entropy, or mean squared error of the softmax against one-hot targets.
         label_smoothing: Fraction of each training target that is spread evenly over all classes
             (Szegedy et al., 2016, section 7).
-        class_weights: Factor of each class in the loss, such as more for a rare class; None for 1.
+        class_weights: Factor of each class in the loss, such as more for a rare class. ``auto`` is
+            n / (K n_k) for n training samples of which n_k are of the class (King & Zeng, 2001):
+            the inverse frequency, with a mean of 1 over the samples. None is 1 for all.
+        focal_gamma: Factor (1 - p)^gamma of the cross-entropy, by which samples that are right with
+            a high probability p count less (Lin et al., 2017); 0 for none, 2 in the paper.
         plots: Draw figures when `fit`, `validate` and `test` end, and write the predictions.
     """
 
@@ -35,30 +45,52 @@ class Classification(Objective):
         self,
         loss: Literal["cross_entropy", "mse"] = "cross_entropy",
         label_smoothing: float = 0.0,
-        class_weights: list[float] | None = None,
+        class_weights: Literal["auto"] | list[float] | None = None,
+        focal_gamma: float = 0.0,
         plots: bool = True,
     ) -> None:
         super().__init__(plots)
         if not 0 <= label_smoothing < 1:
             raise UserError(f"label_smoothing {label_smoothing} must lie in [0, 1)")
-        if class_weights is not None and not all(w >= 0 for w in class_weights):
-            raise UserError(f"class_weights {class_weights} must not be negative")
-        self.loss, self.label_smoothing = loss, label_smoothing
-        self.class_weights = None if class_weights is None else torch.tensor(class_weights)
+        if focal_gamma < 0 or (focal_gamma and loss != "cross_entropy"):
+            raise UserError(
+                f"focal_gamma {focal_gamma} must not be negative, and needs the loss cross_entropy"
+            )
+        self.loss, self.label_smoothing, self.focal_gamma = loss, label_smoothing, focal_gamma
+        self.class_weights = ClassWeights(class_weights)
+        self.temperature = 1.0  # that divides the outputs for probabilities; `calibrate` fits it
+
+    def prepare(self, data: Any, num_outputs: int) -> None:
+        self.temperature = 1.0  # a calibration is of weights that training changes
+        if self.class_weights.auto:
+            self.class_weights.count(data, num_outputs)
+
+    def state_dict(self) -> dict[str, Any]:
+        weights = {"class_weights": self.class_weights.values} if self.class_weights.auto else {}
+        return weights | ({"temperature": self.temperature} if self.temperature != 1 else {})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.temperature = state.get("temperature", 1.0)
+        if self.class_weights.auto:
+            self.class_weights.values = state.get("class_weights")
 
     def criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         return self.smoothed(outputs, y, 0.0)
+
+    def criterion_weight(self, y: Tensor) -> Tensor | int:
+        return self.class_weights.sum_over(y)
 
     def training_criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         return self.smoothed(outputs, y, self.label_smoothing)
 
     def smoothed(self, outputs: Tensor, y: Tensor, smoothing: float) -> Tensor:
         """The loss against targets of which a fraction is spread over all classes."""
-        if self.class_weights is not None:
-            self.class_weights = self.class_weights.to(outputs.device)
+        weights = self.class_weights.on(outputs.device)
+        if self.focal_gamma:
+            return focal(outputs, y, self.focal_gamma, smoothing, weights)
         if self.loss == "cross_entropy":
-            return F.cross_entropy(outputs, y, self.class_weights, label_smoothing=smoothing)
-        return mse(outputs, y, smoothing, self.class_weights)
+            return F.cross_entropy(outputs, y, weights, label_smoothing=smoothing)
+        return mse(outputs, y, smoothing, weights)
 
     def check_targets(self, y: Tensor, num_outputs: int) -> None:
         classes = y.ndim == 1 and y.dtype == torch.int64
@@ -69,27 +101,32 @@ class Classification(Objective):
             raise wrong_targets(
                 y, f"Classification needs one of {num_outputs} classes a sample, int64 of shape [N]"
             )
-        if self.class_weights is not None and len(self.class_weights) != num_outputs:
-            raise UserError(
-                f"there are {len(self.class_weights)} class_weights for {num_outputs} classes"
-            )
+        weights = self.class_weights.values
+        if weights is not None and len(weights) != num_outputs:
+            raise UserError(f"there are {len(weights)} class_weights for {num_outputs} classes")
 
     def metrics(self, num_outputs: int) -> dict[str, Metric]:
         tops = {"acc": 1, "acc5": 5} if num_outputs > 10 else {"acc": 1}
         options: dict[str, Any] = {"average": "micro", "validate_args": False}
-        return {name: MulticlassAccuracy(num_outputs, k, **options) for name, k in tops.items()}
+        return {
+            **{name: MulticlassAccuracy(num_outputs, k, **options) for name, k in tops.items()},
+            "acc_macro": MacroScore(num_outputs, "recall"),
+            "f1": MacroScore(num_outputs, "f1"),
+        }
 
     def chance(self, num_outputs: int) -> tuple[str, float] | None:
         if self.loss != "cross_entropy":
             return None
-        return f"ln({num_outputs})", math.log(num_outputs)
+        factor = (1 - 1 / num_outputs) ** self.focal_gamma
+        formula = f"(1 - 1/{num_outputs})^{self.focal_gamma:g} " if self.focal_gamma else ""
+        return f"{formula}ln({num_outputs})", factor * math.log(num_outputs)
 
     def train_metrics(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         return {"acc": outputs.argmax(1) == (y if y.ndim == 1 else y.argmax(1))}
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Class probabilities (N, K)."""
-        return outputs.softmax(1)
+        return (outputs if self.temperature == 1 else outputs / self.temperature).softmax(1)
 
     def table(self, predictions: Tensor, names: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
         """The five likeliest classes and their probabilities."""
@@ -105,17 +142,3 @@ class Classification(Objective):
         from project.callbacks import EvaluationPlots, FilterPlots, PredictionWriter
 
         return [EvaluationPlots(), FilterPlots(), PredictionWriter()]
-
-
-def mse(
-    outputs: Tensor, y: Tensor, label_smoothing: float = 0.0, weights: Tensor | None = None
-) -> Tensor:
-    """Mean squared error of the softmax of ``outputs`` (N, K) against classes or probabilities."""
-    num_classes = outputs.shape[1]
-    one_hot = F.one_hot(y, num_classes) if y.ndim == 1 else y
-    targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
-    if weights is None:
-        return F.mse_loss(outputs.softmax(1), targets)
-    factors = one_hot.to(outputs) @ weights  # of each sample
-    errors = (outputs.softmax(1) - targets).square().mean(1)
-    return (factors * errors).sum() / factors.sum()

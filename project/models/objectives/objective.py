@@ -25,9 +25,28 @@ class Objective:
     def __init__(self, plots: bool = True) -> None:
         self.plots = plots
 
+    def prepare(self, data: Any, num_outputs: int) -> None:
+        """Learn what the loss needs of the training samples, when training starts.
+
+        Args:
+            data: The data module; None for a training on loaders alone.
+            num_outputs: Number of outputs K.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values that a checkpoint keeps."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave, of which a checkpoint may lack any."""
+
     def criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss that evaluation reports, a scalar."""
         raise NotImplementedError
+
+    def criterion_weight(self, y: Tensor) -> Tensor | int:
+        """The weight of a batch with these targets in the mean of `criterion` over batches."""
+        return len(y)
 
     def training_criterion(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss that is trained, a scalar."""
