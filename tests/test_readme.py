@@ -27,6 +27,27 @@ def test_files_it_names_exist(readme: str) -> None:
         assert (ROOT / name).exists(), name
 
 
+EXAMPLES = {
+    "class Autoencoder": ["--model=mine.Autoencoder", "--data=Digits", "--trainer.max_epochs=1"],
+    "class Poly": ["--objective=mine.Poly", "--objective.epsilon=2"],
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_a_task_and_a_loss_train(
+    example: str, fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / PACKAGE / "README.md").read_text(), re.DOTALL
+    )
+    [code] = [block for block in blocks if example in block]
+    name = f"mine_{example.split()[1].lower()}"
+    Path(f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(".")
+    cli = fit(*[word.replace("mine", name) for word in EXAMPLES[example]])
+    assert cli.result["val/loss"] > 0
+
+
 def test_its_model_trains(fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch) -> None:
     [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[-1:]
     Path("mine.py").write_text(code)
