@@ -168,6 +168,7 @@ def test_unfreezing_goes_on_bit_for_bit(optimizer: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # it starts processes
 @pytest.mark.parametrize("optimizer", ["AdamW", "Muon", "schedulefree.AdamWScheduleFree"])
 def test_unfreezing_on_two_processes_equals_one(optimizer: str) -> None:
     args = [*ONE_OR_TWO, *UNFREEZE, f"--optimizer={optimizer}", "--optimizer.lr=0.003"]

@@ -1,6 +1,7 @@
 """Muon and SAM against PyTorch and loops written by hand, and optimisers of other packages."""
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -227,6 +228,13 @@ def test_schedule_free_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert validated is not None
     best = torch.load(cli.run.checkpoint("best"), weights_only=True)["callbacks"]["BestCheckpoint"]
     assert validated.result["val/loss"] == pytest.approx(float(best["best_model_score"]), abs=1e-6)
+
+
+def test_schedule_free_is_an_extra(
+    fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "schedulefree", None)
+    assert 'pip install -e ".[optim]"' in fails("fit", *QUIET, *SCHEDULE_FREE)
 
 
 def test_schedule_free_takes_no_second_average(fails: Callable[..., str]) -> None:
