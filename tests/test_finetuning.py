@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from project import models
 from project.callbacks import GradualUnfreezing
 from project.models import MLP, Architecture
+from project.optim import Muon
+from tests.conftest import is_there
 from tests.test_distributed import ARGS as ONE_OR_TWO
 from tests.test_distributed import ended
 from tests.test_distributed import fit as start_fit
@@ -63,7 +65,7 @@ def test_layer_decay_equals_timms(name: str, arguments: dict) -> None:
     assert options(ours, names) == expected
     assert len(ours) == len(theirs)
     assert model.base_lr == 0.1
-    if name.startswith("resnet"):  # whose layers have the same names here
+    if name.startswith("resnet") and is_there("ResNet"):  # whose layers have the same names here
         depth: Any = int(name.removeprefix("resnet"))
         own = models.ResNet(depth=depth, num_classes=7, input_shape=(3, 32, 32), layer_decay=0.75)
         own.make_optimizer = model.make_optimizer
@@ -102,7 +104,13 @@ def test_patterns_give_rates_and_weight_decays(
         "{pattern: layers.0, lr_scale: 0.1, weight_decay: 0.3}",
         "{pattern: head, lr_scale: 5}",
     )
-    args = ["--model.batch_norm=false", "--model.dropout=0", "--optimizer.lr=0.01", *SHORT]
+    args = [
+        "--model.batch_norm=false",
+        "--model.dropout=0",
+        "--optimizer.lr=0.01",
+        *SHORT,
+        "--trainer.max_epochs=1",
+    ]
     cli = fit(*args, f"--model.param_groups=[{one}, {two}]", "--model.layer_decay=0.5")
     names = {p: name for name, p in cli.model.named_parameters()}
     start = [
@@ -142,11 +150,13 @@ def test_layers_begin_to_train_one_after_another(fit: Callable) -> None:
     """Their norms' statistics too; an epoch has 20 steps."""
     Weights.changed.clear()
     args = [f"--trainer.callbacks.{key}" for key in ("start=0.25", "end=0.75")]
+    args += ["--optimizer=Muon", "--trainer.enable_checkpointing=false"]
     watch = "--trainer.callbacks+=tests.test_finetuning.Weights"
-    fit(*SHORT, *UNFREEZE, *args, watch, "--model.hidden=[16,16,16]", "--trainer.max_epochs=1")
-    last = ["layers.8", "layers.9"]
+    cli = fit(
+        *SHORT, *UNFREEZE, *args, watch, "--model.hidden=[16,16,16]", "--trainer.max_epochs=1"
+    )
     third, second = {"layers.8", "layers.9"}, {"layers.4", "layers.5"}
-    assert last == sorted(third)
+    assert type(cli.trainer.optimizers[0]) is Muon
     assert Weights.changed[0] == Weights.changed[4] == {"head"}
     assert Weights.changed[5] == Weights.changed[9] == {"head"} | third
     assert Weights.changed[10] == Weights.changed[14] == {"head"} | third | second
@@ -168,6 +178,7 @@ def test_unfreezing_goes_on_bit_for_bit(optimizer: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # it starts processes
 @pytest.mark.parametrize("optimizer", ["AdamW", "Muon", "schedulefree.AdamWScheduleFree"])
 def test_unfreezing_on_two_processes_equals_one(optimizer: str) -> None:
     args = [*ONE_OR_TWO, *UNFREEZE, f"--optimizer={optimizer}", "--optimizer.lr=0.003"]

@@ -13,6 +13,7 @@ from torch import nn
 
 from project import models
 from project.cli.main import CLI, main
+from project.cli.messages import one_line
 from project.optim import SAM, Muon
 from project.optim.muon import newton_schulz
 from project.run.folder import find_run
@@ -188,9 +189,9 @@ SAM_ADAMW = ["--optimizer=SAM", "--optimizer.base_optimizer=AdamW"]
 SCHEDULE_FREE = ["--optimizer=schedulefree.AdamWScheduleFree", "--lr_schedule=Constant"]
 
 
+@pytest.mark.slow
 def test_muon_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    args = [*MUON, "--model.layer_decay=0.5", "--trainer.max_epochs=1"]
-    cli = resumed_equals_whole(args, monkeypatch, step=10)
+    cli = resumed_equals_whole([*MUON, "--model.layer_decay=0.5"], monkeypatch)
     assert type(cli.trainer.optimizers[0]) is Muon
     assert cli.result["val/acc"] > 0.5
 
@@ -227,6 +228,11 @@ def test_schedule_free_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert validated is not None
     best = torch.load(cli.run.checkpoint("best"), weights_only=True)["callbacks"]["BestCheckpoint"]
     assert validated.result["val/loss"] == pytest.approx(float(best["best_model_score"]), abs=1e-6)
+
+
+def test_schedule_free_is_an_extra() -> None:
+    missing = ModuleNotFoundError("optimizer: No module named 'schedulefree'")
+    assert 'pip install -e ".[optim]"' in one_line(missing)
 
 
 def test_schedule_free_takes_no_second_average(fails: Callable[..., str]) -> None:

@@ -63,6 +63,11 @@ NOT_A_LOGGER = (
     r"<class '(?:collections\.abc\.Iterable|bool)'>"
     r"|valid subclass of Logger|^a (?:class path|dict) "
 )
+# What it says of an optimiser because names mean ours first.
+NOT_OURS = (
+    r"Does not validate against any of the Union subtypes Subtypes: \[collections\.abc\.Callable"
+    r".*?a subclass of Muon \| SAM\..*? callable class: "
+)
 
 
 def one_line(error: BaseException) -> str:
@@ -70,7 +75,9 @@ def one_line(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if "Original Traceback" in text:  # out of a DataLoader's worker, with the message last
         text = text.strip().splitlines()[-1].partition(": ")[2]
-    raw = text = " ".join(text.split())
+    raw = text = re.sub(NOT_OURS, "", " ".join(text.split()))
+    if "No module named 'schedulefree'" in text:
+        return 'schedulefree is not installed: pip install -e ".[optim]"'
     if isinstance(error, UserError):
         return text
     keys = dict.fromkeys(re.findall(r'Parser key "([\w.]+)":', text))
@@ -85,8 +92,6 @@ def one_line(error: BaseException) -> str:
     text = re.sub(r" Given value type: .* Given value: ", ". Got value: ", text)
     text, _, value = text.partition(". Got value: ")
     parts = dict.fromkeys(part for part in text.split(" - ") if "NoneType" not in part)
-    # A name is looked for among our optimisers first.
-    parts = dict.fromkeys(p for p in parts if "a subclass of Muon" not in p) or parts
     if "Iterable[lightning" in raw:
         parts = dict.fromkeys(part for part in parts if not re.search(NOT_A_LOGGER, part)) or parts
     text = " or ".join([part for part in parts if "import path" not in part] or parts)
