@@ -95,12 +95,15 @@ def test_overlay_is_the_image_where_nothing_speaks() -> None:
     assert torch.allclose(drawn[0, :, 0, 0], 0.4 * large[0, :, 0, 0] + 0.6 * red, atol=1e-3)
 
 
-@pytest.mark.needs("LeNet")
+@pytest.mark.needs("LeNet", "mnist")
 def test_predictions_and_mistakes_are_explained(
-    fit: Callable[..., CLI], fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., CLI],
+    fails: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    mnist_root: Path,
 ) -> None:
-    small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--data.augment=[]"]
-    run = fit("--model=LeNet", "--data=Digits", *small).run
+    small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3"]
+    run = fit("--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", *small).run
     folder = Path("images")
     for name in ("a/7.png", "b/7.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
