@@ -7,7 +7,7 @@ from project.data.imagenet import ImageNet
 from project.data.mnist import MNIST
 from project.data.transforms.color import ColorJitter
 from project.data.transforms.erasing import Cutout, RandomErasing
-from project.data.transforms.mix import CutMix, Mixup
+from project.data.transforms.mix import CutMix, Mixup, MixupCutMix
 from project.data.transforms.policies import RandAugment, TrivialAugment
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ImageDataModule",
     "ImageNet",
     "Mixup",
+    "MixupCutMix",
     "RandAugment",
     "RandomErasing",
     "TrivialAugment",
