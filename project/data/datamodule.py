@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from project.data.balance import check_balance
+from project.data.balance import check_draws
 from project.data.device import DeviceTransforms
 from project.data.encoded_images import without_classes
 from project.data.images import resized
@@ -45,8 +45,8 @@ class ImageDataModule(DeviceTransforms):
         split_seed: Seed of that hold-out, apart from the seed of the training.
         fold: Fold of ``num_folds``, from 0 on, that is held out in place of ``val_size``.
         num_folds: Number of disjoint, stratified folds of the training set.
-        balance: Draw rare classes more often: from 0 for all samples once in an epoch to 1 for all
-            classes alike; a class of n samples has a share in proportion to n^(1 - balance).
+        balance: From 0 for all samples once an epoch to 1 for all classes alike often.
+        repeats: How often an image is in a batch, each time with another augmentation.
     """
 
     class_names: Sequence[str]
@@ -63,18 +63,18 @@ class ImageDataModule(DeviceTransforms):
         fold: int | None = None,
         num_folds: int | None = None,
         balance: float = 0.0,
+        repeats: int = 1,
     ) -> None:
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
-            raise UserError(
-                f"batch_size {batch_size} must be positive, num_workers {num_workers} not negative"
-            )
+            said = f"batch_size {batch_size} must be positive, num_workers {num_workers}"
+            raise UserError(f"{said} not negative")
         if (fold is None) != (num_folds is None):
             raise UserError("--data.fold and --data.num_folds belong together: give both")
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.val_size, self.split_seed = val_size, split_seed
-        self.fold, self.num_folds, self.balance = fold, num_folds, balance
+        self.fold, self.num_folds, self.balance, self.repeats = fold, num_folds, balance, repeats
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
         self.images: list[Path] = []  # the images that `predict` is given
 
@@ -107,7 +107,7 @@ class ImageDataModule(DeviceTransforms):
             else:
                 parts = stratified_fold(y, self.fold or 0, self.num_folds, self.split_seed)
             self.train_indices, self.val_indices = parts
-            check_balance(self.balance, y)
+            check_draws(y, self.balance, self.repeats, self.batch_size)
         if stage == "test":
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
@@ -136,9 +136,9 @@ class ImageDataModule(DeviceTransforms):
 
     def train_batches(self, batch_size: int) -> TrainBatches:
         """The samples of each training batch of this process."""
-        classes = self.train_targets if self.balance else None
-        options = self.rank, self.world_size, self.accumulate, self.sample_size(), classes
-        return TrainBatches(self.train_indices, batch_size, self.seed, *options, self.balance)
+        options = self.rank, self.world_size, self.accumulate, self.sample_size()
+        draws = self.train_targets if self.balance else None, self.balance, self.repeats
+        return TrainBatches(self.train_indices, batch_size, self.seed, *options, *draws)
 
     def train_dataloader(self) -> DataLoader:
         samples = len(self.train_indices)

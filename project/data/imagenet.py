@@ -25,7 +25,9 @@ class ImageNet(ImageFolder):
     Args:
         image_size: Height and width of the crops in pixels.
         start_size: Height and width of training crops in the first epoch; they grow evenly to
-            ``image_size`` in the last, in steps of 32.
+            the training size in the last, in steps of 32.
+        train_size: Height and width of training crops, such as 176 for an ``image_size`` of 224,
+            where objects look as large as in training (Touvron et al., 2019); None for image_size.
         min_area: Smallest fraction of a training image's area in its crop.
         decode_on_gpu: Decode training JPEGs on the device, where the processor is too slow; a
             damaged file is then an error.
@@ -40,6 +42,7 @@ class ImageNet(ImageFolder):
         self,
         image_size: int = 224,
         start_size: int | None = None,
+        train_size: int | None = None,
         min_area: float = 0.08,
         decode_on_gpu: bool = False,
         **kwargs,
@@ -49,12 +52,15 @@ class ImageNet(ImageFolder):
                 f"image_size {image_size} must be positive, and min_area {min_area} a fraction of "
                 "the area"
             )
-        if start_size is not None and not 0 < start_size <= image_size:
+        train_size = train_size or image_size
+        if train_size < 1 or (start_size is not None and not 0 < start_size <= train_size):
             raise UserError(
-                f"start_size {start_size} must lie between 1 and image_size {image_size}"
+                f"start_size {start_size} must lie between 1 and the size of training images, "
+                f"{train_size}"
             )
         super().__init__(**kwargs)
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
+        self.train_size = train_size
         self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
         if not decode_on_gpu:
             self.policies = [t for t in self.augment if isinstance(t, Policy)]
@@ -82,7 +88,7 @@ class ImageNet(ImageFolder):
         return self.crops.centre
 
     def sample_size(self) -> Callable[[int], int]:
-        side, start = self.input_shape[1], self.start_size
+        side, start = self.train_size, self.start_size
         return lambda epoch: (
             crop_side(epoch, self.trainer.max_epochs, start, side) if start else side
         )
