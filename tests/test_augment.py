@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as reference
 
 from project import data as datasets
-from project.data import ColorJitter, CutMix, Mixup, RandAugment, TrivialAugment
+from project.data import ColorJitter, CutMix, Mixup, MixupCutMix, RandAugment, TrivialAugment
 from project.data.transforms.augment import (
     Crop,
     Flip,
@@ -271,7 +271,7 @@ def test_erased_areas_are_torchvisions() -> None:
 
 
 @pytest.mark.needs("cifar")
-@pytest.mark.parametrize("mix", [Mixup(1.0), CutMix(1.0)])
+@pytest.mark.parametrize("mix", [Mixup(1.0), CutMix(1.0), MixupCutMix()])
 def test_mixed_batches_have_soft_targets(mix: Mixup) -> None:
     data = datasets.CIFAR10(augment=[Flip()], mix=mix)
     x, y = torch.randint(256, (64, 3, 32, 32), dtype=torch.uint8), torch.arange(64) % 10
@@ -292,3 +292,23 @@ def test_batches_depend_on_seed_step_and_nothing_else() -> None:
     other, _ = data.to_input(x, y, step=6)
     assert torch.equal(data.to_input(x, y, step=5)[0], first)
     assert not torch.equal(other, first)
+
+
+def test_mixup_or_cutmix_for_each_sample() -> None:
+    """A sample is blended as a whole, or has a box of the one before it; its target says how much."""
+    x, y = torch.rand(4000, 1, 12, 12), torch.rand(4000, 5)
+    mixed, targets = MixupCutMix(switch_prob=0.3)(x, y, generator())
+    other = x.roll(1, 0)
+    boxed = ((mixed == x) | (mixed == other)).flatten(1).all(1)
+    assert float(boxed.double().mean()) == pytest.approx(0.3, abs=0.025)
+    kept = (mixed == x)[boxed].double().mean((1, 2, 3))
+    blended = ((mixed - other) / (x - other))[~boxed].flatten(1).median(1).values
+    lam = torch.empty(4000).masked_scatter_(boxed, kept.float()).masked_scatter_(~boxed, blended)
+    truth = torch.lerp(y.roll(1, 0), y, lam[:, None])
+    assert torch.allclose(targets, truth, atol=1e-3)
+    for probability, kind in ((0.0, Mixup(0.8)), (1.0, CutMix(1.0))):
+        mixed, _ = MixupCutMix(switch_prob=probability)(x, y, generator())
+        assert bool(((mixed == x) | (mixed == other)).all()) == isinstance(kind, CutMix)
+    assert MixupCutMix(switch_prob=1)(x[:8], torch.rand(8), generator())[1].shape == (8,)
+    with pytest.raises(ValueError, match="switch_prob 2 must be a probability"):
+        MixupCutMix(switch_prob=2)

@@ -96,6 +96,38 @@ def test_global_batches_do_not_depend_on_the_devices(world: int) -> None:
     assert next(iter(alone)).tolist() != found[0].tolist()
 
 
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (2, 1), (4, 2)])
+@pytest.mark.parametrize("repeats", [2, 3, 64])
+def test_repeated_samples(world: int, accumulate: int, repeats: int) -> None:
+    """A batch holds each of its images as often, next to others; the ranks' parts make it up."""
+    indices = torch.arange(1003) * 2
+    ranks = [
+        TrainBatches(indices, 64, 5, rank, world, accumulate, repeats=repeats)
+        for rank in range(world)
+    ]
+    parts = [torch.cat(parts) for parts in zip(*ranks, strict=True)]
+    found = [torch.cat(parts[i : i + accumulate]) for i in range(0, len(parts), accumulate)]
+    whole = TrainBatches(indices, 64, seed=5, rank=0, world_size=1, repeats=repeats)
+    assert [batch.tolist() for batch in found] == [batch.tolist() for batch in whole]
+    assert len(found) == len(whole) == 15
+    plain = torch.cat(list(TrainBatches(indices, 64, seed=5, rank=0, world_size=1)))
+    distinct = -(-64 // repeats)
+    for i, batch in enumerate(found):
+        values, counts = batch.unique(return_counts=True)
+        assert torch.equal(values, plain[i * distinct :][:distinct].sort().values)
+        assert int(counts.max()) == repeats
+        assert int(counts.sum()) == 64
+        assert repeats == 64 or not (batch == batch.roll(1)).any()  # mixing takes the one before
+    whole.start = 100  # as after a checkpoint of a run with batches of another size
+    assert len(list(whole)) == whole.batches_of(1003 - 100)
+
+
+def test_repeated_images_are_cropped_differently() -> None:
+    rows = next(iter(TrainBatches(torch.arange(30), 10, 1, 0, 1, size=lambda _: 24, repeats=5)))
+    assert len(rows[:, 0].unique()) == 2
+    assert len(rows[:, 1].unique()) == 10
+
+
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
 def test_every_sample_is_evaluated_once(world: int) -> None:
     indices = torch.arange(1003) + 7

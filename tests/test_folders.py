@@ -297,6 +297,17 @@ def test_progressive_size(fit: Callable, folders: Path) -> None:
     assert sizes == [16, 32, 48]
 
 
+def test_training_images_may_be_smaller(folders: Path, fails: Callable[..., str]) -> None:
+    data = ImageNet(root=str(folders), image_size=56, train_size=44)
+    data.setup("validate")
+    rows = next(iter(data.train_batches(4)))
+    assert data.train_set.__getitems__(rows)[0].shape == (4, 3, 44, 44)
+    assert next(iter(data.val_dataloader()))[0].shape[1:] == (3, 56, 56)
+    args = ["fit", "--model=LeNet", "--data=ImageNet", f"--data.root={folders}"]
+    said = fails(*args, "--data.train_size=44", "--data.start_size=48")
+    assert "start_size 48 must lie between 1 and the size of training images, 44" in said
+
+
 def test_policies_run_in_the_workers(folders: Path) -> None:
     plain, changed = (
         ImageNet(root=str(folders), image_size=24, augment=a)

@@ -95,12 +95,16 @@ def test_overlay_is_the_image_where_nothing_speaks() -> None:
     assert torch.allclose(drawn[0, :, 0, 0], 0.4 * large[0, :, 0, 0] + 0.6 * red, atol=1e-3)
 
 
-@pytest.mark.needs("LeNet")
+@pytest.mark.needs("LeNet", "mnist")
 def test_predictions_and_mistakes_are_explained(
-    fit: Callable[..., CLI], fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    fit: Callable[..., CLI],
+    fails: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    mnist_root: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--data.augment=[]"]
-    run = fit("--model=LeNet", "--data=Digits", *small).run
+    small = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3"]
+    run = fit("--model=LeNet", "--data=MNIST", f"--data.root={mnist_root}", *small).run
     folder = Path("images")
     for name in ("a/7.png", "b/7.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,6 +112,8 @@ def test_predictions_and_mistakes_are_explained(
         Image.fromarray(pixels).save(folder / name)
     (folder / "broken.png").write_bytes(b"no image")
     predict = ["predict", "--run", str(run.folder), "--images", "images", *QUIET]
+    assert "no such layer" in fails(*predict, "--explain=cam", "--explain_layer=x")
+    assert "--explain_layer would do nothing" in fails(*predict, "--explain_layer=conv1")
     main([*predict, "--explain=cam"])
     drawn = sorted((run.figures / "cam").iterdir())
     assert [path.name for path in drawn] == ["00000_7.png", "00001_7.png"]
@@ -117,8 +123,7 @@ def test_predictions_and_mistakes_are_explained(
     main(["validate", "--run", str(run.folder), "--explain=cam", *QUIET])
     assert (run.figures / "cam_mistakes_val.png").exists()
 
-    assert "no such layer" in fails(*predict, "--explain=cam", "--explain_layer=x")
-    assert "--explain_layer would do nothing" in fails(*predict, "--explain_layer=conv1")
+    capsys.readouterr()
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setattr("project.models.grad_cam.find_spec", lambda name: None)
     for command in (predict, ["test", "--run", str(run.folder), *QUIET]):

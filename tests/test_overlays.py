@@ -20,11 +20,10 @@ def test_overlay_trains(name: str, fit: Callable) -> None:
     cli = fit("--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS[name]), *epochs)
     trainer, data = cli.trainer, cli.datamodule
     turned_on = {
-        "ema": any(
-            type(callback).__name__ == "EMAWeightAveraging" for callback in trainer.callbacks
-        ),
+        "ema": any(type(callback).__name__ == "EMA" for callback in trainer.callbacks),
         "lpft": any(type(c).__name__ == "GradualUnfreezing" for c in trainer.callbacks),
         "mixup": type(data.mix).__name__ == "Mixup",
+        "mixup_cutmix": type(data.mix).__name__ == "MixupCutMix",
         "cutmix": type(data.mix).__name__ == "CutMix",
         "debug": trainer.fast_dev_run == 1 and trainer.global_step == 1,
         "profiler": type(trainer.profiler).__name__ == "SimpleProfiler",
@@ -45,7 +44,7 @@ def test_gpu_overlay_is_for_gpus(fails: Callable[..., str]) -> None:
 def test_averaged_weights_are_those_of_a_loop(fit: Callable, tmp_path: Path) -> None:
     """Lightning's callback starts with the weights after the first step, as torch's AveragedModel does."""
     args = ["--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS["ema"]), "--model.dropout=0"]
-    decay = [f"--trainer.callbacks.{key}" for key in ("decay=0.9",)]
+    decay = [f"--trainer.callbacks.{key}" for key in ("decay=0.5",)]
     seen: list[dict[str, torch.Tensor]] = []
     from project.models import MLP
 
@@ -61,9 +60,10 @@ def test_averaged_weights_are_those_of_a_loop(fit: Callable, tmp_path: Path) -> 
     saved = read_checkpoint(cli.run.checkpoint("last"))
     current = saved["current_model_state"]
     expected = {name: value.double() for name, value in after[0].items()}
-    for weights in [*after[1:-1], current]:
+    for t, weights in enumerate([*after[1:-1], current], 1):
+        decay = min(0.5, (1 + t) / (10 + t))
         for name in expected:
-            expected[name] = 0.9 * expected[name] + 0.1 * weights[name].double()
+            expected[name] = decay * expected[name] + (1 - decay) * weights[name].double()
     for name, value in expected.items():
         assert torch.allclose(saved["state_dict"][name].double(), value, atol=1e-5), name
         assert not torch.equal(saved["state_dict"][name], current[name])

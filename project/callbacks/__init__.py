@@ -2,6 +2,7 @@
 
 from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
 from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
+from project.callbacks.ema import EMA
 from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.filter_plots import FilterPlots
 from project.callbacks.grad_cam_plots import GradCAMPlots
@@ -19,6 +20,7 @@ from project.callbacks.run_recorder import RunRecorder, Start, TestLog
 from project.callbacks.step_seeds import StepSeeds
 
 __all__ = [
+    "EMA",
     "BestCheckpoint",
     "EvaluationPlots",
     "FilterPlots",

@@ -9,7 +9,7 @@ from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.plots import Plots, output_names, to_image
 from project.errors import UserError
 from project.models import Architecture, Classification
-from project.models.grad_cam import check_captum, grad_cam
+from project.models.grad_cam import check_captum, find_layer, grad_cam
 
 
 class GradCAMPlots(Plots):
@@ -23,7 +23,7 @@ class GradCAMPlots(Plots):
         self.layer = layer
 
     def start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        check_explainable(pl_module)
+        check_explainable(pl_module, self.layer)
 
     def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
         model: Any = trainer.lightning_module
@@ -45,8 +45,10 @@ class GradCAMPlots(Plots):
         self.save(trainer, figure, f"cam_mistakes_{split}")
 
 
-def check_explainable(model: Any) -> None:
-    """Raise UserError if Grad-CAM has nothing to explain of a model, or captum is missing."""
+def check_explainable(model: Any, layer: str | None) -> None:
+    """Raise UserError if Grad-CAM cannot explain a model by this layer, or captum is missing."""
     check_captum()
     if not isinstance(model, Architecture) or not isinstance(model.objective, Classification):
         raise UserError("--explain cam is for networks with --objective Classification")
+    if layer is not None:
+        find_layer(model, layer)

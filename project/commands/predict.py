@@ -40,7 +40,7 @@ def run(cli: "CLI") -> None:
     cli.build(pretrained=False)
     cli.run = open_run(cli)
     if cli.config.explain:
-        check_explainable(cli.model)
+        check_explainable(cli.model, cli.config.explain_layer)
     cli.trainer = evaluation_trainer(cli, "predict")
     data = cli.datamodule
     data.images = find_images(cli.config.images or [])

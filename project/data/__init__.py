@@ -10,7 +10,7 @@ from project.data.torchvision_datasets import EMNIST, KMNIST, STL10, SVHN, Fashi
 from project.data.torchvision_photographs import Flowers102, Food101, Imagenette, OxfordIIITPet
 from project.data.transforms.color import ColorJitter
 from project.data.transforms.erasing import Cutout, RandomErasing
-from project.data.transforms.mix import CutMix, Mixup
+from project.data.transforms.mix import CutMix, Mixup, MixupCutMix
 from project.data.transforms.policies import RandAugment, TrivialAugment
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "ImageNet",
     "Imagenette",
     "Mixup",
+    "MixupCutMix",
     "OxfordIIITPet",
     "RandAugment",
     "RandomErasing",

@@ -7,12 +7,16 @@ from project.data.targets import are_classes
 from project.errors import UserError
 
 
-def check_balance(balance: float, y: Tensor) -> None:
-    """Raise UserError if targets ``y`` cannot be balanced so."""
+def check_draws(y: Tensor, balance: float, repeats: int, batch_size: int) -> None:
+    """Raise UserError if samples with targets ``y`` cannot be drawn so for batches of this size."""
     if not 0 <= balance <= 1:
         raise UserError(f"--data.balance {balance} must lie between 0 and 1")
     if balance and not are_classes(y):
         raise UserError("--data.balance needs one class for each sample: leave it out")
+    if not 1 <= repeats <= batch_size:
+        raise UserError(
+            f"--data.repeats {repeats} must lie between 1 and --data.batch_size {batch_size}"
+        )
 
 
 def balanced_order(classes: Tensor, balance: float, generator: Generator) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from project.data.balance import check_balance
+from project.data.balance import check_draws
 from project.data.device import DeviceTransforms
 from project.data.encoded_images import without_classes
 from project.data.images import resized
@@ -44,8 +44,8 @@ class ImageDataModule(DeviceTransforms):
         num_folds: Number of disjoint, stratified folds of the training set.
         fraction: Fraction of the training samples that are trained on, with the classes in
             proportion; a smaller one is part of a larger one. Validation stays as it is.
-        balance: Draw rare classes more often: from 0 for all samples once in an epoch to 1 for all
-            classes alike; a class of n samples has a share in proportion to n^(1 - balance).
+        balance: From 0 for all samples once an epoch to 1 for all classes alike often.
+        repeats: How often an image is in a batch, each time with another augmentation.
     """
 
     class_names: Sequence[str]
@@ -63,12 +63,12 @@ class ImageDataModule(DeviceTransforms):
         num_folds: int | None = None,
         fraction: float = 1.0,
         balance: float = 0.0,
+        repeats: int = 1,
     ) -> None:
         super().__init__(augment, mix)
         if batch_size < 1 or num_workers < 0:
-            raise UserError(
-                f"batch_size {batch_size} must be positive, num_workers {num_workers} not negative"
-            )
+            said = f"batch_size {batch_size} must be positive, num_workers {num_workers}"
+            raise UserError(f"{said} not negative")
         if (fold is None) != (num_folds is None):
             raise UserError("--data.fold and --data.num_folds belong together: give both")
         if not 0 < fraction <= 1:
@@ -76,8 +76,8 @@ class ImageDataModule(DeviceTransforms):
         self.root = Path(root or os.environ.get("PROJECT_DATA") or "data").absolute()
         self.batch_size, self.num_workers = batch_size, num_workers
         self.val_size, self.split_seed = val_size, split_seed
-        self.fold, self.num_folds = fold, num_folds
-        self.fraction, self.balance = fraction, balance
+        self.fold, self.num_folds, self.fraction = fold, num_folds, fraction
+        self.balance, self.repeats = balance, repeats
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
         self.images: list[Path] = []  # the images that `predict` is given
 
@@ -113,7 +113,7 @@ class ImageDataModule(DeviceTransforms):
             check_classes(y, self.num_classes, type(self).__name__)
             rest, self.val_indices = self.held_out(y)
             self.train_indices = stratified_part(rest, y, self.fraction, self.split_seed)
-            check_balance(self.balance, y)
+            check_draws(y, self.balance, self.repeats, self.batch_size)
         if stage == "test":
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
@@ -136,9 +136,9 @@ class ImageDataModule(DeviceTransforms):
 
     def train_batches(self, batch_size: int) -> TrainBatches:
         """The samples of each training batch of this process."""
-        classes = self.train_targets if self.balance else None
-        options = self.rank, self.world_size, self.accumulate, self.sample_size(), classes
-        return TrainBatches(self.train_indices, batch_size, self.seed, *options, self.balance)
+        options = self.rank, self.world_size, self.accumulate, self.sample_size()
+        draws = self.train_targets if self.balance else None, self.balance, self.repeats
+        return TrainBatches(self.train_indices, batch_size, self.seed, *options, *draws)
 
     def train_dataloader(self) -> DataLoader:
         samples = len(self.train_indices)

@@ -33,7 +33,9 @@ class ImageFiles(ImageDataModule):
         mean: Mean of each channel, with pixels in [0, 1]; None for ImageNet's.
         std: Standard deviation of each channel; None for ImageNet's.
         start_size: Height and width of training crops in the first epoch; they grow evenly to
-            ``image_size`` in the last, in steps of 32.
+            the training size in the last, in steps of 32.
+        train_size: Height and width of training crops, such as 176 for an ``image_size`` of 224,
+            where objects look as large as in training (Touvron et al., 2019); None for image_size.
         min_area: Smallest fraction of a training image's area in its crop.
         decode_on_gpu: Decode training JPEGs on the device, where the processor is too slow; a
             damaged file is then an error.
@@ -53,6 +55,7 @@ class ImageFiles(ImageDataModule):
         mean: tuple[float, float, float] | None = None,
         std: tuple[float, float, float] | None = None,
         start_size: int | None = None,
+        train_size: int | None = None,
         min_area: float = 0.08,
         decode_on_gpu: bool = False,
         max_unreadable: float = 0.05,
@@ -64,9 +67,11 @@ class ImageFiles(ImageDataModule):
                 f"image_size {image_size} must be positive, and min_area {min_area} a fraction of "
                 "the area"
             )
-        if start_size is not None and not 0 < start_size <= image_size:
+        train_size = train_size or image_size
+        if train_size < 1 or (start_size is not None and not 0 < start_size <= train_size):
             raise UserError(
-                f"start_size {start_size} must lie between 1 and image_size {image_size}"
+                f"start_size {start_size} must lie between 1 and the size of training images, "
+                f"{train_size}"
             )
         if resize is not None and resize < image_size:
             raise UserError(
@@ -80,6 +85,7 @@ class ImageFiles(ImageDataModule):
         self.input_shape, self.start_size = (3, image_size, image_size), start_size
         self.resize, self.interpolation = resize, interpolation or "bilinear"
         self.mean, self.std = mean or self.mean, std or self.std
+        self.train_size = train_size
         self.min_area, self.decode_on_gpu = min_area, decode_on_gpu
         if not decode_on_gpu:
             self.policies = [t for t in self.augment if isinstance(t, Policy)]
@@ -116,7 +122,7 @@ class ImageFiles(ImageDataModule):
         return self.crops.centre
 
     def sample_size(self) -> Callable[[int], int]:
-        side, start = self.input_shape[1], self.start_size
+        side, start = self.train_size, self.start_size
         return lambda epoch: (
             crop_side(epoch, self.trainer.max_epochs, start, side) if start else side
         )

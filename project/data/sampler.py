@@ -47,6 +47,7 @@ class TrainBatches(Sampler):
             and that size for each sample, in place of the indices (B,).
         classes: Classes of the samples (N,), for ``balance``.
         balance: From 0 for all samples once to 1 for all classes alike, as in `balanced_order`.
+        repeats: How often each sample of a global batch is in it, as in `repeated`.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class TrainBatches(Sampler):
         size: Callable[[int], int] | None = None,
         classes: Tensor | None = None,
         balance: float = 0.0,
+        repeats: int = 1,
     ) -> None:
         self.indices, self.part, self.seed = indices, batch_size // accumulate, seed
         self.rank, self.world_size, self.accumulate, self.size = rank, world_size, accumulate, size
-        self.classes, self.balance = classes, balance
+        self.classes, self.balance, self.repeats = classes, balance, repeats
         self.epoch = 0
         self.start = 0  # samples that a resumed run skips, as they were drawn before
 
@@ -88,7 +90,7 @@ class TrainBatches(Sampler):
             order = balanced_order(self.classes, self.balance, generator)
         else:
             order = torch.randperm(len(self.indices), generator=generator)
-        order = self.indices[order]
+        order = repeated(self.indices[order], self.part * self.accumulate, self.repeats)
         if self.size:
             seeds = torch.randint(2**62, order.shape, generator=generator)
             order = torch.stack([order, seeds, torch.full_like(order, self.size(self.epoch))], 1)
@@ -96,6 +98,24 @@ class TrainBatches(Sampler):
         shape = (count, self.world_size, self.part // self.world_size, *order.shape[1:])
         batches = order[self.start : self.start + count * self.part].view(shape)
         return iter(batches[:, self.rank].unbind())
+
+
+def repeated(order: Tensor, batch_size: int, repeats: int) -> Tensor:
+    """An epoch (N,) whose global batches hold each of their samples ``repeats`` times.
+
+    Only batch_size / repeats samples of a batch are distinct, and differ by their augmentation
+    (Hoffer et al., 2020). An epoch has as many steps as without, and so fewer of the samples. The
+    same sample comes again after all others of the batch, so that no mixing is with itself.
+
+    Args:
+        order: Samples in the order in which they would come once each (N,).
+        batch_size: Size of the global batch.
+        repeats: Times that each sample comes; the last ones come once less if it does not divide.
+    """
+    distinct, count = -(-batch_size // repeats), len(order) // batch_size
+    tiled = order[: count * distinct].view(count, distinct).repeat(1, repeats)[:, :batch_size]
+    # The rest is for a run that goes on in mid-epoch with another size of batches.
+    return torch.cat([tiled.flatten(), order[count * distinct :]])[: len(order)]
 
 
 class EvalBatches(Sampler):

@@ -17,6 +17,14 @@ def check_captum() -> None:
         raise UserError("--explain cam needs captum: pip install -e '.[explain]'")
 
 
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """The layer of this name, or a UserError."""
+    layers = dict(model.named_modules())
+    if name not in layers:
+        raise UserError(f"--explain_layer {name}: {type(model).__name__} has no such layer")
+    return layers[name]
+
+
 def last_maps(model: nn.Module, x: Tensor) -> str:
     """The name of the last layer whose output is maps (N, C, H, W) that are not pooled yet.
 
@@ -80,15 +88,13 @@ def grad_cam(model: nn.Module, x: Tensor, classes: Tensor, layer: str | None = N
     """
     from captum.attr import LayerGradCam
 
-    layers, training = dict(model.named_modules()), model.training
+    training = model.training
     model.eval()
     # Tensors that a Trainer made in inference mode have no gradients.
     with torch.inference_mode(False), torch.enable_grad():
         x, classes = x.clone(), classes.clone()
         layer = layer or last_maps(model, x)
-        if layer not in layers:
-            raise UserError(f"--explain_layer {layer}: {type(model).__name__} has no such layer")
-        cam = LayerGradCam(model, layers[layer])
+        cam = LayerGradCam(model, find_layer(model, layer))
         parts = [
             cam.attribute(part.requires_grad_(), target, relu_attributions=True).detach()
             for part, target in zip(x.split(CHUNK), classes.split(CHUNK), strict=True)

@@ -113,3 +113,35 @@ class CutMix(Mix):
             edges.append(((centre - half).clamp(min=0), (centre + half).clamp(max=size)))
         (top, bottom), (left, right) = edges
         return cutmix(x, y, top, left, bottom, right)
+
+
+class MixupCutMix(Mix):
+    """Mixup for some samples of a batch and CutMix for the others, as DeiT and timm have them.
+
+    The published recipes draw one of the two for each batch (Touvron et al., 2021, table 9); here
+    each sample is drawn by itself, like its weight.
+
+    Args:
+        mixup_alpha: Parameter of `Mixup`.
+        cutmix_alpha: Parameter of `CutMix`.
+        switch_prob: Probability of CutMix.
+    """
+
+    def __init__(
+        self, mixup_alpha: float = 0.8, cutmix_alpha: float = 1.0, switch_prob: float = 0.5
+    ) -> None:
+        super().__init__(mixup_alpha)
+        if not 0 <= switch_prob <= 1:
+            raise UserError(f"MixupCutMix: switch_prob {switch_prob} must be a probability")
+        self.mixup, self.cutmix = Mixup(mixup_alpha), CutMix(cutmix_alpha)
+        self.switch_prob = switch_prob
+
+    def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        draws = torch.rand(len(x), generator=generator, device=generator.device)
+        cut = draws < self.switch_prob
+        pairs = zip(self.cutmix(x, y, generator), self.mixup(x, y, generator), strict=True)
+        x, y = (
+            torch.where(cut.view(-1, *[1] * (boxed.ndim - 1)), boxed, blended)
+            for boxed, blended in pairs
+        )
+        return x, y
