@@ -11,7 +11,7 @@ from project.models.architecture import Architecture
 from project.models.checks import check_pixels
 from project.models.layers import Stem
 
-NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)  # section 6.1.1
+Layer = Callable[..., nn.Module]
 
 
 class Row(NamedTuple):
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     wide: int  # channels between the two 1x1 convolutions
     channels: int  # of the output
     squeezed: int  # channels in squeeze-and-excitation, about a quarter of `wide`; 0 without it
-    act: Callable[..., nn.Module]
+    act: Layer
     stride: int  # of the depthwise convolution
 
 
@@ -31,23 +31,23 @@ class InvertedResidual(nn.Module):
     Args:
         in_channels: Channels of the input.
         row: What the block is like.
-        stride: Stride of the depthwise convolution, in the place of the row's.
         drop_path: Probability of leaving out the block for a sample, where it has a shortcut.
+        norm: Makes the batch norms.
     """
 
-    def __init__(self, in_channels: int, row: Row, stride: int, drop_path: float) -> None:
+    def __init__(self, in_channels: int, row: Row, drop_path: float, norm: Layer) -> None:
         from torchvision.ops import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 
         super().__init__()
         wide, channels = row.wide, row.channels
-        conv = partial(Conv2dNormActivation, norm_layer=NORM, activation_layer=row.act)
+        conv = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=row.act)
         layers = [conv(in_channels, wide, kernel_size=1)] if wide != in_channels else []
-        layers.append(conv(wide, wide, row.kernel_size, stride, groups=wide))
+        layers.append(conv(wide, wide, row.kernel_size, row.stride, groups=wide))
         if row.squeezed:
             layers.append(SqueezeExcitation(wide, row.squeezed, scale_activation=nn.Hardsigmoid))
         layers.append(conv(wide, channels, kernel_size=1, activation_layer=None))
         self.block = nn.Sequential(*layers)
-        self.shortcut = stride == 1 and in_channels == channels
+        self.shortcut = row.stride == 1 and in_channels == channels
         self.stochastic_depth = StochasticDepth(drop_path, "row")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +99,8 @@ class MobileNetV3(Architecture):
     Args:
         size: ``large`` or ``small``, of 5.5 or 2.5 million parameters.
         stem: ``small`` sees 28 to 64 pixels: the first convolution and the first block that would
-            halve the image have stride 1.
+            halve the image have stride 1, and the statistics of batch norms follow the batches ten
+            times as fast, because such trainings are short.
         dropout: Probability of zeroing an input of the last layer in training.
         drop_path: Stochastic depth (Huang et al., 2016): the probability of leaving out the last
             block for a sample, which falls linearly to 0 at the first. The paper has none.
@@ -124,14 +125,15 @@ class MobileNetV3(Architecture):
         check_pixels(self, 1)
         small, rows = stem == "small", BLOCKS[size]
         kept = next(row for row in rows if row.stride == 2) if small else None
-        conv = partial(Conv2dNormActivation, norm_layer=NORM, activation_layer=HS)
+        norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1 if small else 0.01)
+        conv = partial(Conv2dNormActivation, norm_layer=norm, activation_layer=HS)
         in_channels = 16
         first = conv(self.input_shape[0], in_channels, kernel_size=3, stride=1 if small else 2)
         blocks: list[InvertedResidual] = []
         for i, row in enumerate(rows):
             rate = drop_path * i / (len(rows) - 1)
-            stride = 1 if row is kept else row.stride
-            blocks.append(InvertedResidual(in_channels, row, stride, rate))
+            row = row._replace(stride=1) if row is kept else row
+            blocks.append(InvertedResidual(in_channels, row, rate, norm))
             in_channels = row.channels
         last = conv(in_channels, 6 * in_channels, kernel_size=1)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
