@@ -76,7 +76,8 @@ class ImageFolder(CachedFiles):
         root, target = Path(arguments["root"]), arguments["target"]
         labels = find_labels(arguments["labels"], root, target)
         names = arguments["classes"] or find_names(root, arguments["cache"], labels, target)
-        return len(names), super().metadata(arguments)[1]
+        side = arguments["image_size"] or cls.input_shape[1]
+        return len(names), (3, side, side)
 
     @property
     def checksum_status(self) -> str:
