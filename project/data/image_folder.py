@@ -42,8 +42,7 @@ class ImageFolder(CachedFiles):
     """Photographs in ``root/<class>/*`` or ``root/train/<class>/*``, or listed in a CSV file.
 
     Folders ``train``, ``val`` and ``test``, or a column ``split``, are used as they are called.
-    Validation and test sets that are missing are held out of the training images, by the hash of
-    each file's content.
+    Missing validation and test sets are held out of training, by the hash of each file's content.
 
     Args:
         labels: CSV file with the columns ``file``, relative to ``root``, and ``label``, and
