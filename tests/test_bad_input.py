@@ -121,7 +121,9 @@ MLP_ON_MNIST = [
             ]
         ),
         pytest.param(
-            ["compare"], "runs has no default: --help shows", marks=pytest.mark.needs("compare")
+            ["compare"],
+            "give a run: python -m project compare runs/digits",
+            marks=pytest.mark.needs("compare"),
         ),
         pytest.param(
             ["report", "x", "--pict=y"], "unrecognized", marks=pytest.mark.needs("report")
@@ -148,12 +150,12 @@ MLP_ON_MNIST = [
         ),
         (["test"], "needs --run"),
         (["test", "--run", "."], "is not a run"),
-        (["predict", "--run", "nowhere", "--images", "a.png"], "is not a run"),
+        (["predict", "--run", "nowhere", "--images", "a.png"], "nowhere does not exist: give"),
     ],
 )
 def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
     assert said in fails(*args)
-    assert not list(Path().glob("runs/*/*"))  # no folder of a run that never began
+    assert not list(Path().glob("runs/*"))  # no folder of a run that never began
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ def test_all_is_well_with_the_digits(checked: Checked) -> None:
     rows += ["loss at the start", "one batch overfits", "gradients", "leaks"]
     assert list(verdicts) == [*rows, "images/s", "whole run"]
     assert set(verdicts.values()) - {"note"} == {"ok"}
+    notes = list(verdicts.values()).count("note")
+    assert f"12 checks, {notes} to look at" in said
+    assert "32 training images after Rotate" in said
     assert "1,797 images compared by hash: train, val and test have no image in common" in said
     with Image.open("runs/digits/check.png") as picture:
         assert picture.size[0] > 1000
@@ -125,6 +128,7 @@ def test_files_that_cannot_be_read_are_listed(
     assert (verdicts["train images"], verdicts["test images"]) == ("note", "ok")
     assert "1 of the 31 looked at cannot be read" in said
     assert "bad.JPEG" in said
+    assert "training images after random crops" in said
     (root / "val" / "n01" / "copy.JPEG").write_bytes(
         (root / "train" / "n01" / "3.JPEG").read_bytes()
     )

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -214,8 +215,8 @@ def test_experiment_folder_stands_for_its_newest_run(run_copy: Run) -> None:
     assert find_run(run_copy.folder.parent) == run_copy
 
 
-def test_fit_run_goes_on(run_copy: Run) -> None:
-    before = rows(run_copy)
+def test_fit_run_goes_on(run_copy: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before, earlier = rows(run_copy), json.loads(run_copy.environment.read_text())["seconds"]
     cli = main(["fit", "--run", str(run_copy.folder), "--trainer.max_epochs=3", *QUIET])
     assert cli is not None
     after = rows(run_copy)
@@ -227,6 +228,11 @@ def test_fit_run_goes_on(run_copy: Run) -> None:
     assert len({row["step"] for row in after}) == len(after)
     assert yaml.safe_load(run_copy.config.read_text())["trainer"]["max_epochs"] == 3
     assert len(json.loads(run_copy.environment.read_text())["before"]) == 1
+    said = capsys.readouterr().out
+    found = re.search(r"60 steps, ([\d.]+) s, of which ([\d.]+) s in this session", said)
+    assert found is not None
+    assert float(found[1]) - float(found[2]) == pytest.approx(earlier, abs=0.11)
+    assert "(best.ckpt: least val/loss, step " in said  # as the file of the digits says
 
 
 def test_fit_run_of_a_complete_run_does_nothing(

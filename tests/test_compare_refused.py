@@ -40,7 +40,7 @@ def test_what_cannot_be_compared(
         ]
     )
     assert "compare runs on the same classes" in fails("compare", str(a.folder), "runs/mlp_mnist")
-    assert "is not a run" in fails("compare", "nowhere")
+    assert "nowhere does not exist" in fails("compare", "nowhere")
     assert "runs" in fails("compare")
     assert "unrecognized" in fails("compare", str(a.folder), "--spilt=val")
 

@@ -95,6 +95,7 @@ def test_archive_with_a_wrong_md5_is_not_extracted(
     assert "could not be downloaded" in said
     assert all(url in said for url in urls)
     assert not (tmp_path / "new" / "cifar-10-batches-py").exists()
+    assert not list(Path().glob("runs/*"))  # no experiment's folder either
 
 
 @pytest.mark.needs("LeNet")

@@ -9,6 +9,26 @@ from matplotlib.mathtext import MathTextParser
 from project import plots
 
 
+def test_long_titles_are_drawn_whole() -> None:
+    maps = {"layer1": torch.rand(8, 4, 4), "layer2": torch.rand(8, 2, 2)}
+    figures = [
+        plots.feature_maps(torch.rand(1, 8, 8), maps, "a-long+run " * 20),
+        plots.filters(torch.rand(4, 1, 3, 3), "a_long_run" * 10),
+    ]
+    for figure in figures:
+        figure.draw_without_rendering()
+        assert figure._suptitle is not None
+        title = figure._suptitle.get_window_extent()
+        assert title.x0 >= 0
+        assert title.x1 <= figure.bbox.width
+    labels = [text for axes in figures[0].axes for text in axes.texts]
+    assert len(labels) == 2
+    for label in labels:  # in the middle of its row
+        row, text = label.axes.get_window_extent(), label.get_window_extent()
+        assert row.y0 + row.y1 == pytest.approx(text.y0 + text.y1, abs=4)
+        assert text.x1 < row.x0
+
+
 def test_only_numbers_on_axes_are_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
     formulas, parse = [], MathTextParser.parse
 

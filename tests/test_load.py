@@ -211,7 +211,7 @@ def test_the_process_stays_as_it_was(
 
 
 def test_what_cannot_be_loaded(run_copy: Run) -> None:
-    with pytest.raises(UserError, match=r"^nowhere is not a run \(no config.yaml in it\): give"):
+    with pytest.raises(UserError, match=r"^nowhere does not exist: give a folder"):
         load("nowhere")
     with pytest.raises(UserError, match=r"no checkpoint file .*none\.ckpt: load another"):
         load(run_copy.folder, "none.ckpt")

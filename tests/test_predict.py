@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from project.cli.main import CLI, main
 from project.data import Digits
 from project.models import MLP
-from project.run.folder import Run
+from project.run.folder import Run, shown
 from tests.conftest import QUIET
 
 Fails = Callable[..., str]
@@ -85,6 +85,10 @@ def test_unreadable_files_are_skipped_named_and_counted(
     assert all(name in line for name, line in zip(UNREADABLE, skipped, strict=True))
     assert "ignored 1 file(s)" in said.err
     assert "6 image(s) with best.ckpt" in said.out
+    first = [cell.strip() for cell in said.out.split("\n│ ")[1].split("│")]
+    assert first[:3] == ["photos/$a$.png", found[0]["class1"], found[0]["probability1"]]
+    assert f"{shown(run_copy.predictions)} " in said.out
+    assert f"{shown(run_copy.figures / 'predictions.png')} " in said.out
     assert "3 of 9 image(s), which cannot be read" in said.out
     assert (run_copy.figures / "predictions.png").exists()
 

@@ -138,7 +138,7 @@ def test_evaluations_on_the_test_set_are_listed(run_copy: Run) -> None:
 
 
 def test_what_cannot_be_reported(run_copy: Run, fails: Callable[..., str], tmp_path: Path) -> None:
-    assert "is not a run" in fails("report", str(tmp_path / "nowhere"))
+    assert "nowhere does not exist" in fails("report", str(tmp_path / "nowhere"))
     assert "unrecognized" in fails("report", str(run_copy.folder), "--ouput=x")
 
 

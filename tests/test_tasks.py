@@ -9,7 +9,7 @@ from PIL import Image
 
 from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
-from tests.conftest import QUIET
+from tests.conftest import QUIET, is_there
 from tests.kill_and_resume import differences
 from tests.test_resume import Crash, Stop, crash
 
@@ -60,6 +60,19 @@ def test_fit_kill_resume_test(
     assert "test/loss" in killed.tests.read_text()
 
 
+def test_predict_and_export_need_an_objective(
+    fails: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--model=tests.tasks.Autoencoder", "--data=Digits", "--trainer.max_epochs=1"]
+    main(["fit", *args, *QUIET, "--trainer.limit_train_batches=2", "--experiment=plain"])
+    assert "pictures" not in capsys.readouterr().out  # it has none
+    Image.new("L", (8, 8)).save("a.png")
+    for command in ("predict", "export") if is_there("export") else ("predict",):
+        said = fails(command, "--run=runs/plain", "--images", "a.png")
+        assert f"{command} needs an Architecture" in said
+        assert "Autoencoder has no predict_step and objective" in said
+
+
 def test_unused_flag_is_refused(fails: Callable[..., str]) -> None:
     args = ["--model=tests.tasks.GAN", "--data=Digits"]
     said = fails("fit", *args, "--optimizer=SGD", "--optimizer.lr=0.1")
@@ -97,6 +110,7 @@ def test_multi_label_f1_equals_scikit_learn(
     run = fit(*args, "--trainer.max_epochs=3", "--optimizer.lr=0.003").run
     cli = main(["test", "--run", str(run.folder), *QUIET])
     assert cli is not None
+    assert capsys.readouterr().out.count("(best.ckpt: greatest val/map, step ") == 2
     rows = [line.split(",") for line in (run.sample_predictions("test")).read_text().splitlines()]
     assert rows[0] == ["index", *(f"{w}_{n}" for w in ("true", "predicted") for n in
                                   ("even", "large", "loop"))]  # fmt: skip

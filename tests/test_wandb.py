@@ -128,11 +128,17 @@ def test_model_and_gradients_are_logged_if_asked(fit: Callable[..., CLI]) -> Non
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("online_is_a_defect")
-def test_the_same_wandb_run_goes_on(fit: Callable[..., CLI]) -> None:
+def test_the_same_wandb_run_goes_on(
+    fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]
+) -> None:
     fit("--trainer.max_epochs=1")
     run = find_run(Path("runs/digits"))
     main(["fit", "--run", str(run.folder), "--trainer.max_epochs=2", *QUIET])
+    assert capsys.readouterr().out.count("/offline-run-*") == 1  # where one would not be all
     main(["test", "--run", str(run.folder), *QUIET])
+    said = capsys.readouterr().out
+    assert f"wandb sync runs/digits/{run.id}/wandb/offline-run-* (to log online: wandb log" in said
+    assert len(list(run.folder.glob("wandb/offline-run-*"))) == 3
     found = records(run)
     assert {record.run.run_id for record in found if record.WhichOneof("record_type") == "run"} == {
         f"digits-{run.id}".replace("+", "-")

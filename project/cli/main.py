@@ -1,6 +1,5 @@
 """The command line: LightningCLI without its subcommands, with a run folder under every command."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -9,7 +8,6 @@ from typing import Any
 
 import lightning as L
 import yaml
-from jsonargparse import ArgumentParser
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -17,6 +15,7 @@ from project import callbacks
 from project.cli.arguments import Arguments, read_arguments
 from project.cli.choices import check_rules, resolve
 from project.cli.errors import end, translated
+from project.cli.folder_command import STRICT, run_folder_command
 from project.cli.keys import (
     COMMON_KEYS,
     NOT_OF_A_RUN,
@@ -25,14 +24,14 @@ from project.cli.keys import (
     refuse_unreadable,
 )
 from project.cli.startup import quieten
+from project.cli.summary import named
 from project.commands import FOLDER_COMMANDS, import_command, usage
 from project.data.workers import end_workers
 from project.loggers.wandb import WandB
 from project.models.pretrained import skip_pretrained
 from project.run.checkpoint_io import loaded_step
 from project.run.folder import Run
-
-STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}  # of parsers
+from project.run.jobs import remove_run
 
 
 class CLI(LightningCLI):
@@ -136,7 +135,8 @@ class CLI(LightningCLI):
         )
         self.result = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         values = ", ".join(f"{name} {value:.4f}" for name, value in self.result.items())
-        return {command: f"{values} ({checkpoint.name}, step {loaded_step(self.trainer)})"}
+        name = named(checkpoint, self.run, self.config.model_checkpoint)
+        return {command: f"{values} ({name}, step {loaded_step(self.trainer)})"}
 
     def close(self, failed: bool) -> None:
         """End loggers and workers, and leave no folder of a new run that never began."""
@@ -149,7 +149,7 @@ class CLI(LightningCLI):
         if not failed or not new:
             return
         if not self.run.metrics.exists() and not list(self.run.checkpoints.glob("*.ckpt")):
-            shutil.rmtree(self.run.folder, ignore_errors=True)
+            remove_run(self.run)
 
 
 def run_command(words: list[str], observers: Sequence[L.Callback] = ()) -> CLI:
@@ -167,15 +167,6 @@ def run_command(words: list[str], observers: Sequence[L.Callback] = ()) -> CLI:
     finally:
         cli.close(failed)
     return cli
-
-
-def run_folder_command(name: str, *words: str) -> None:
-    """Run a command on folders."""
-    command = import_command(name)
-    program = f"python -m project {name}"
-    parser = ArgumentParser(prog=program, description=command.__doc__, **STRICT)
-    command.add_arguments(parser)
-    command.run(parser.parse_args(words))
 
 
 def main(args: list[str] | None = None) -> CLI | None:

@@ -2,12 +2,13 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Timer
 
 from project.cli.console import new_console
-from project.errors import UserError
+from project.errors import UserError, printable
 from project.loggers.wandb import WandB
 from project.run.folder import Run, shown
 
@@ -20,7 +21,9 @@ def print_summary(
         return
     from rich.table import Table
 
-    rows = {"run": shown(run.folder), **rows, "pictures": shown(run.figures)}
+    rows = {"run": shown(run.folder), **rows}
+    if run.figures.is_dir() and "picture" not in rows:
+        rows["pictures"] = shown(run.figures)
     for logger in trainer.loggers:
         if isinstance(logger, WandB):
             rows["W&B"] = logger.where
@@ -46,6 +49,41 @@ def print_worst_classes(table: Path, most: int = 10) -> None:
     for name, *scores, support in rows:
         printed.add_row(name, *(f"{float(score):.4f}" for score in scores), support)
     new_console().print(printed)
+
+
+def print_predictions(
+    images: list[Path], columns: list[str], rows: list[list[Any]], most: int = 10
+) -> None:
+    """Print the predictions for the first ``most`` images.
+
+    Args:
+        images: N files.
+        columns: Names of the cells that are printed; a row may have more.
+        rows: Cells of the N images.
+        most: Number of images that are printed.
+    """
+    from rich.table import Table
+
+    title = f"the first {most} of {len(images)} images" if len(images) > most else None
+    printed = Table("image", *map(printable, columns), title=title)
+    for image, row in zip(images[:most], rows, strict=False):
+        cells = [shown(image), *map(str, row[: len(columns)])]
+        printed.add_row(*map(printable, cells))
+    new_console().print(printed)
+
+
+def named(checkpoint: Path, run: Run, chosen_by: Any) -> str:
+    """The name of a checkpoint, and for the best one what it is the best of.
+
+    Args:
+        checkpoint: The file.
+        run: The run that it may belong to.
+        chosen_by: Has the ``monitor`` and ``mode`` that the run chooses its best checkpoint by.
+    """
+    if checkpoint != run.checkpoint("best") or chosen_by.monitor is None:
+        return checkpoint.name
+    word = "least" if chosen_by.mode == "min" else "greatest"
+    return f"{checkpoint.name}: {word} {chosen_by.monitor}"
 
 
 def limit_reached(trainer: L.Trainer, stopped_early: bool) -> str:

@@ -5,11 +5,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from project import callbacks
+from project.analysis.run_result import RunResult
 from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_train
 from project.cli.trainer import finder_trainer, fit_trainer, open_run
 from project.loggers.wandb import WandB
 from project.run import speedups
 from project.run.checkpoint_io import loaded_step, newest_good
+from project.run.folder import Run
 from project.run.provenance import record_outcome
 
 if TYPE_CHECKING:
@@ -61,11 +63,29 @@ def train(cli: "CLI") -> None:
         limit = limit_reached(trainer, resume.stopped_early)
         rows = {"trained": f"{trained} before: complete, so nothing was done ({limit})"}
     else:
-        rows = {"trained": f"{trained}, {time.monotonic() - start:.1f} s"}
+        seconds = time_trained(cli.run, time.monotonic() - start, resumed=checkpoint is not None)
+        rows = {"trained": f"{trained}, {seconds}"}
     best = cli.run.checkpoint("best")
     if best.exists() and not trainer.fast_dev_run:
         rows |= validate_best(cli)
     print_summary(cli.run, trainer, rows, then="test" if best.exists() else None)
+
+
+def time_trained(run: Run, seconds: float, resumed: bool) -> str:
+    """The time of training of all sessions of a run, where it is known of the earlier ones.
+
+    Args:
+        run: The run, whose training has ended.
+        seconds: Time of this session.
+        resumed: Whether it began from a checkpoint of an earlier session.
+    """
+    earlier = RunResult(run).environments[:-1]
+    if not resumed or not earlier:
+        return f"{seconds:.1f} s"
+    if not all("seconds" in part for part in earlier):
+        return f"{seconds:.1f} s in this session"
+    total = sum(part["seconds"] for part in earlier) + seconds
+    return f"{total:.1f} s, of which {seconds:.1f} s in this session"
 
 
 def validate_best(cli: "CLI") -> dict[str, str]:

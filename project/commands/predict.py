@@ -12,12 +12,13 @@ from project import plots
 from project.callbacks.grad_cam_plots import check_explainable
 from project.callbacks.plots import output_names
 from project.cli.keys import add_checkpoint, add_explain, add_images
-from project.cli.summary import print_summary
+from project.cli.summary import print_predictions, print_summary
 from project.cli.trainer import evaluation_trainer, open_run
 from project.data.encoded_images import EncodedImages
 from project.data.given_images import find_images, skipped
 from project.errors import writing
 from project.models import Classification, Objective
+from project.models.checks import check_predicts
 from project.models.grad_cam import CHUNK, grad_cam
 from project.run.folder import Run, shown
 
@@ -38,6 +39,7 @@ def add_arguments(parser: Any) -> None:
 def run(cli: "CLI") -> None:
     """Predict with the checkpoint that ``--checkpoint`` names."""
     cli.build(pretrained=False)
+    check_predicts("predict", cli.model)
     cli.run = open_run(cli)
     if cli.config.explain:
         check_explainable(cli.model, cli.config.explain_layer)
@@ -58,7 +60,10 @@ def run(cli: "CLI") -> None:
 def write_results(
     run: Run, images: EncodedImages, predictions: Tensor, objective: Objective, data: Any
 ) -> dict[str, str]:
-    """Write predictions.csv and a figure of the first 24 images, and give rows for the summary.
+    """Write predictions.csv and a figure of the first 24 images, and print the first ten.
+
+    Returns:
+        Rows for the summary.
 
     Args:
         run: The run whose folder gets them.
@@ -70,7 +75,9 @@ def write_results(
     read = (~images.unreadable).nonzero()[: len(predictions), 0]
     names = output_names(data, predictions.shape[1])
     columns, cells = objective.table(predictions, names)
-    write_table(run.predictions, [images.files.path(i) for i in read.tolist()], columns, cells)
+    files = [images.files.path(i) for i in read.tolist()]
+    write_table(run.predictions, files, columns, cells)
+    print_predictions(files, columns[: 2 if isinstance(objective, Classification) else 4], cells)
     first, drawn = images.__getitems__(read[:SHOWN])
     captions, in_figure = (
         [images.files.path(i).name for i in drawn.tolist()],
@@ -84,8 +91,10 @@ def write_results(
         said = [row[0] for row, wanted in zip(cells, in_figure.tolist(), strict=True) if wanted]
         captions = [f"{name}: {text}" for name, text in zip(captions, said, strict=True)]
         figure = plots.image_grid(first / 255, captions, title)
-    plots.save(figure, run.figures / "predictions.png")
-    return {"predicted": f"{len(read)} image(s)", **skipped(images), "table": str(run.predictions)}
+    picture = run.figures / "predictions.png"
+    plots.save(figure, picture)
+    written = {"table": shown(run.predictions), "picture": shown(picture)}
+    return {"predicted": f"{len(read)} image(s)", **skipped(images), **written}
 
 
 def explain(cli: "CLI", predictions: Tensor) -> dict[str, str]:

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 
-from project.loggers.wandb_setup import as_id
+from project.loggers.wandb_setup import as_id, has_credentials
 from project.run.folder import Run, shown
 
 log = logging.getLogger(__name__)
@@ -74,9 +74,14 @@ class WandB(WandbLogger):
 
     @property
     def where(self) -> str:
-        """The address of the run's page, or the command that uploads an offline run."""
+        """The address of the run's page, or the command that uploads all its offline sessions."""
         run = self.experiment
-        return f"wandb sync {shown(Path(run.dir).parent)}" if run.offline else run.url
+        if not run.offline:
+            return str(run.url)
+        folder = Path(run.dir).parent
+        several = len(list(folder.parent.glob("offline-run-*"))) > 1
+        command = f"wandb sync {shown(folder.with_name('offline-run-*') if several else folder)}"
+        return command + ("" if has_credentials() else " (to log online: wandb login)")
 
     @rank_zero_only
     def summarise(self, values: dict[str, float]) -> None:

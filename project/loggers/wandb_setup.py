@@ -7,7 +7,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 log = logging.getLogger(__name__)
 PROXIES = {"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"}
@@ -29,12 +29,12 @@ def resolve_mode(mode: str) -> str:
     mode = os.environ.get("WANDB_MODE", "auto") if mode == "auto" else mode
     if mode not in ("auto", "online"):
         return mode
-    server = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    if mode == "auto" and not has_credentials(server.hostname or ""):
-        log.info("W&B: no credentials found, so this run is logged offline")
+    if mode == "auto" and not has_credentials():
+        log.info("W&B: no credentials found, so this run is logged offline (online: wandb login)")
         return "offline"
     if PROXIES & os.environ.keys():
         return "online"  # the server may only be reached through the proxy
+    server = server_address()
     try:
         port = server.port or (80 if server.scheme == "http" else 443)
         socket.create_connection((server.hostname, port), timeout=5).close()
@@ -44,12 +44,17 @@ def resolve_mode(mode: str) -> str:
     return "online"
 
 
-def has_credentials(host: str) -> bool:
-    """Whether W&B would find an API key without asking for one."""
+def server_address() -> SplitResult:
+    """The address of W&B's server."""
+    return urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+
+
+def has_credentials() -> bool:
+    """Whether W&B would find an API key for its server without asking for one."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     path = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     try:
-        return netrc.netrc(path).authenticators(host) is not None
+        return netrc.netrc(path).authenticators(server_address().hostname or "") is not None
     except (OSError, netrc.NetrcParseError):
         return False

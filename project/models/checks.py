@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import lightning as L
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import Tensor, nn
 
@@ -115,3 +116,14 @@ def refuse_finetuning(trainer: Any, frozen: bool) -> None:
                     "averaged; train with --model.freeze_backbone first, then start from that "
                     "checkpoint"
                 )
+
+
+def check_predicts(command: str, model: L.LightningModule) -> None:
+    """Raise UserError if nothing says what a model predicts from an image."""
+    own = type(model).predict_step is not L.LightningModule.predict_step
+    if not own or not hasattr(model, "objective"):
+        raise UserError(
+            f"{command} needs an Architecture, a network whose objective says what its outputs "
+            f"mean, but {type(model).__name__} has no predict_step and objective: "
+            "use the model that project.load gives in Python"
+        )

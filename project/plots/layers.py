@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from project.errors import printable
 from project.plots.figure import new_figure
+from project.plots.text import caption
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +30,7 @@ def filters(weights: Tensor, title: str, most: int = 64) -> Figure:
     shown, empty = (shown / 2 + 0.5, 1.0) if colour else (shown, math.nan)
     picture = tiled(shown, rows, columns, empty).permute(1, 2, 0).squeeze(2).numpy()
     axes.imshow(picture, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-    figure.suptitle(title + ("" if colour else " (red above zero, blue below)"), fontsize=10)
+    set_title(figure, title + ("" if colour else " (red above zero, blue below)"))
     return figure
 
 
@@ -59,13 +62,19 @@ def feature_maps(image: Tensor, maps: dict[str, Tensor], title: str, most: int =
     pixels = image.permute(1, 2, 0).squeeze(2).numpy()
     axes[0].imshow(pixels, cmap="gray", vmin=0, vmax=1)
     for row, (name, channels) in enumerate(maps.items()):
-        first, *others = axes[row * (most + 1) : (row + 1) * (most + 1)]
-        text = f"{name}\n{'x'.join(map(str, channels.shape))}"
-        place: dict[str, Any] = {"transform": first.transAxes, "ha": "center", "va": "top"}
-        first.text(0.5, -0.04 if row == 0 else 0.6, text, in_layout=False, **place)
+        others = axes[row * (most + 1) + 1 : (row + 1) * (most + 1)]
+        text = f"{caption(name)}\n{'x'.join(map(str, channels.shape))}"
+        place: dict[str, Any] = {"transform": others[0].transAxes, "ha": "right", "va": "center"}
+        others[0].text(-0.06, 0.5, text, rotation=90, fontsize=8, multialignment="center", **place)
         liveliest = channels.flatten(1).std(1).topk(min(most, len(channels))).indices.sort().values
         for a, channel in zip(others, liveliest.tolist(), strict=False):
             a.imshow(channels[channel].numpy(), cmap="viridis")
             a.set_title(f"{channel}", fontsize=7, pad=2)
-    figure.suptitle(f"{title} (of each layer the {most} channels that vary most)", fontsize=10)
+    set_title(figure, f"{title} (of each layer the {most} channels that vary most)")
     return figure
+
+
+def set_title(figure: Figure, title: str) -> None:
+    """Give a figure a title, in as many lines as its width makes necessary."""
+    most = max(int(figure.get_figwidth() * 11), 20)  # characters of size 10
+    figure.suptitle(textwrap.fill(printable(title), most), fontsize=10)

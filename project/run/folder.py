@@ -84,6 +84,8 @@ def find_run(path: Path) -> Run:
     """
     if (path / "config.yaml").is_file():
         return Run(path.absolute())
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give a folder runs/<experiment>/<id>")
     runs = sorted(path.glob("*/config.yaml"), key=lambda config: config.stat().st_mtime)
     if not runs:
         raise UserError(

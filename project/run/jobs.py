@@ -4,6 +4,8 @@ All processes of a job have the same run.
 """
 
 import os
+import shutil
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -27,10 +29,9 @@ def new_run(runs_dir: Path, experiment: str, overrides: str = "") -> Run:
     name, job = f"{datetime.now():%Y%m%d-%H%M%S}", job_name()
     folder = runs_dir.absolute() / experiment / ((job or name) + overrides)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1, 1000):  # two runs may start in the same second
             try:
-                folder.mkdir(exist_ok=job is not None)
+                folder.mkdir(parents=True, exist_ok=job is not None)
                 break
             except FileExistsError:
                 folder = folder.with_name(f"{name}-{attempt}{overrides}")
@@ -39,6 +40,13 @@ def new_run(runs_dir: Path, experiment: str, overrides: str = "") -> Run:
         raise UserError(f"{reason}: give another --runs_dir") from None
     os.environ["PROJECT_RUN_FOLDER"] = str(folder)
     return Run(folder)
+
+
+def remove_run(run: Run) -> None:
+    """Remove the folder of a run, and its experiment's folder if there is nothing else in it."""
+    shutil.rmtree(run.folder, ignore_errors=True)
+    with suppress(OSError):
+        run.folder.parent.rmdir()
 
 
 def is_launched_child() -> bool:

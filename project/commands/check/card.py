@@ -34,10 +34,9 @@ class Card:
         from rich.text import Text
 
         seconds = time.perf_counter() - self.start
-        table = Table(
-            title=f"check of {self.title}: {len(self.rows)} findings in {seconds:.1f} s",
-            show_header=False,
-        )
+        count, others = len(self.rows), sum(verdict != "ok" for _, verdict, _ in self.rows)
+        title = f"check of {self.title}: {count} checks, {others} to look at, in {seconds:.1f} s"
+        table = Table(title=title, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")

@@ -63,6 +63,7 @@ def draw_batch(card: Card, data: ImageDataModule, picture: Path) -> None:
     else:
         names = [data.class_names[int(k)] for k in (y if y.ndim == 1 else y.argmax(1))]
     transforms = [*data.policies, *data.augment, *([data.mix] if data.mix else [])]
-    title = ", ".join(type(t).__name__ for t in transforms) or "no augmentation"
+    crops = ["random crops"] if hasattr(data, "crops") else []
+    title = ", ".join([*crops, *(type(t).__name__ for t in transforms)]) or "no augmentation"
     plots.save(plots.image_grid(data.displayable(x), names, title), picture)
     card.add("picture", f"{picture} shows {len(x)} training images after {title}")

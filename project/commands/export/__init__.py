@@ -11,6 +11,7 @@ from project.commands.export.check import largest_difference, real_images
 from project.commands.export.classifier import Classifier, metadata_of, trace
 from project.commands.export.formats import find_format
 from project.errors import UserError
+from project.models.checks import check_predicts
 from project.models.pretrained import skip_pretrained
 from project.run.checkpoint_io import read_checkpoint
 from project.run.folder import Run, shown
@@ -53,6 +54,7 @@ def export(run: Run, settings: Any, instantiate: Callable[[], Any]) -> None:
     with skip_pretrained():  # the checkpoint has all of them
         built = instantiate()
     data, model = built.data, built.model
+    check_predicts("export", model)
     model.on_load_checkpoint(checkpoint)
     model.load_state_dict(checkpoint["state_dict"])
     classifier, (x, left_out) = Classifier(model, data), real_images(data, settings.images)
