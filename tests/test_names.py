@@ -20,10 +20,10 @@ WITH = DEFAULT_CONFIG.parent / "with"
             ["--optimizer.lr=0.003", "--model.batch_norm=true", "--optimizer=AdamW"],
             "",
         ),  # as the file has it
-        (["--config", str(WITH / "ema.yaml")], "+emaweightaveraging"),
+        (["--config", str(WITH / "ema.yaml")], "+ema"),
         (
             ["--config", str(WITH / "ema.yaml"), "--trainer.callbacks.decay=0.9"],
-            "+emaweightaveraging-decay.9",
+            "+ema-decay.9",
         ),
         (["--config", str(WITH / "mixup.yaml"), "--optimizer.lr", "0.05"], "+mixup.2-lr.05"),
         (["--data.mix=Mixup", "--data.mix.alpha=.2", "--optimizer.lr=5e-2"], "+mixup.2-lr.05"),

@@ -33,8 +33,8 @@ def test_files_that_are_wrong(tmp_path: Path, fails: Fails) -> None:
     assert "greater max" in said(parameters={"optimizer.lr": {"min": 1, "max": 0.1}})
     assert "${args}" in said(command=["python", "train.py"])
     assert "hyperband" in said(early_terminate={"type": "median"})
-    assert "the sweep's metric val/f1 is not logged: give one of val/loss" in said(
-        metric={"name": "val/f1"}
+    assert "the sweep's metric val/auroc is not logged: give one of val/loss" in said(
+        metric={"name": "val/auroc"}
     )
     assert "cannot read the config" in fails("sweep", "nowhere.yaml")
     assert "values must be a list, not 0.1" in said(parameters={"optimizer.lr": {"values": 0.1}})
