@@ -11,6 +11,7 @@ from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences
+from tests.tasks import Autoencoder
 from tests.test_resume import Crash, Stop, crash
 
 TASKS = Path(__file__).parent / "tasks.py"
@@ -58,6 +59,20 @@ def test_fit_kill_resume_test(
     assert len(whole.metrics.read_text().splitlines()) > 3
     main(["test", "--run=runs/killed", *QUIET])
     assert "test/loss" in killed.tests.read_text()
+
+
+class Bare(Autoencoder):
+    """Returns the loss alone."""
+
+    def training_loss(self, batch):
+        return super().training_loss(batch)[0]
+
+
+def test_what_training_loss_must_return_is_said(fails: Callable[..., str]) -> None:
+    said = fails(
+        "fit", f"--model={__name__}.Bare", "--data=Digits", "--trainer.max_epochs=1", *QUIET
+    )
+    assert "Bare.training_loss returned Tensor, but it must return the loss and a dict" in said
 
 
 def test_unused_flag_is_refused(fails: Callable[..., str]) -> None:
