@@ -5,7 +5,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from project import callbacks
-from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_train
+from project.cli.summary import (
+    limit_reached,
+    print_summary,
+    refuse_nothing_to_train,
+    warn_without_end,
+)
 from project.cli.trainer import finder_trainer, fit_trainer, open_run
 from project.loggers.wandb import WandB
 from project.run import speedups
@@ -51,6 +56,7 @@ def train(cli: "CLI") -> None:
     resume = callbacks.Resume(cli.run)
     trainer = cli.trainer = fit_trainer(cli, resume)
     refuse_nothing_to_train(trainer)
+    warn_without_end(trainer)
     checkpoint = newest_good(cli.run.to_resume)
     start = time.monotonic()
     path = checkpoint and str(checkpoint)
