@@ -78,6 +78,11 @@ MLP_ON_MNIST = [
             ["fit", "--model=LeNet", "--data=Digits"], "12x12", marks=pytest.mark.needs("LeNet")
         ),
         (["fit", "--config=configs/nothing.yaml"], "cannot read the config"),
+        (["fit", "--model=MLP"], "data has no default: give --data (the default config of digits"),
+        (
+            ["fit", f"--config={DEFAULT_CONFIG.parent / 'with' / 'ema.yaml'}"],
+            "data and model have no default: give --data and --model (the default config",
+        ),
         (["fit", "--data.batch_size=0"], "must be positive"),
         (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
         (["fit", "--data.val_size=2.0"], "cannot hold out"),
@@ -202,6 +207,26 @@ def test_only_a_class_that_fits_the_key_is_suggested(
         ),
         (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs=3"),
         (["--modle=MLP"], "unrecognized arguments: --modle=MLP; did you mean model?"),
+        (["--lr", "0.1"], "unrecognized arguments: --lr 0.1; did you mean optimizer.lr?"),
+        (["--epochs=3"], "did you mean trainer.max_epochs?"),
+        (["--max_epoch=3"], "did you mean trainer.max_epochs?"),
+        (["--seed=1"], "did you mean seed_everything?"),
+        (["--batch_size=8"], "did you mean data.batch_size?"),
+        (["--gpus=1"], "did you mean trainer.devices?"),
+        (["--worker=1"], "did you mean data.num_workers?"),
+        (["--zzzz=1"], "unrecognized arguments: --zzzz=1"),
+        (
+            ["--data.augment=Flip"],
+            "as in --data.augment [Flip], or --data.augment+=Flip to add to it",
+        ),
+        (
+            ["--model.hidden", "512"],
+            "error: model.hidden: expected a list, as in --model.hidden [512]",
+        ),
+        (["--model.hidden=512,256"], "expected a list, as in --model.hidden [512,256]"),
+        (["--data.augment.help"], "arguments of one class: give --data.augment.help CLASS"),
+        (["--model=my.module.X"], "looked for in the current folder and in PYTHONPATH"),
+        (["--model=MLP"], "is given: add --config configs/digits.yaml to keep it)"),
     ],
 )
 def test_only_an_argument_of_the_class_is_suggested(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from project import data as datasets
 from project.cli.main import main
 from project.data import Digits
-from project.models import Architecture
+from project.models import Architecture, Classification
 from tests.conftest import DATA
 
 pytestmark = pytest.mark.needs("check")
@@ -44,6 +44,13 @@ class Shifted(Digits):
         if not train:
             found.x[:50] = super().load(train=True).x[:50]
         return found
+
+
+class Guessing(Classification):
+    """Gives a number where a formula and a number are due."""
+
+    def chance(self, num_outputs: int):
+        return 2.3
 
 
 @pytest.fixture
@@ -100,6 +107,21 @@ def test_wrong_models_are_found(checked: Checked) -> None:
         "leaks",
     ]
     assert "none reaches unused.weight, unused.bias" in said
+
+
+def test_what_chance_must_return_is_said(fails: Callable[..., str]) -> None:
+    said = fails("check", f"--objective={__name__}.Guessing")
+    assert "Guessing.chance() returned 2.3, but it must return" in said
+
+
+@pytest.mark.parametrize(
+    ("flags", "verdict"),
+    [([], "note"), (["--trainer.max_epochs=-1"], "note"), (["--trainer.max_epochs=2"], "ok")],
+)
+def test_a_run_without_an_end_is_noted(flags: list[str], verdict: str, checked: Checked) -> None:
+    verdicts, said = checked("--model=MLP", "--data=Digits", *flags)
+    assert verdicts["whole run"] == verdict
+    assert ("give --trainer.max_epochs" in said) == (verdict == "note")
 
 
 def test_what_cannot_learn_is_found(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:

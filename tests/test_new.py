@@ -87,6 +87,20 @@ def test_a_copy_is_imported_and_trains(template: Path, capsys: pytest.CaptureFix
     assert (copy / "runs" / "digits").exists()
 
 
+def test_a_copy_has_what_is_not_committed_yet(template: Path) -> None:
+    network = template / OLD / "models" / "tinyres.py"
+    network.write_text(f"from {OLD}.models.mlp import MLP\n\n\nclass TinyRes(MLP):\n    pass\n")
+    with (template / OLD / "models" / "__init__.py").open("a") as file:
+        file.write(f"from {OLD}.models.tinyres import TinyRes\n")
+    (template / "runs").mkdir()
+    (template / "runs" / "ignored.txt").touch()
+    main(["new", "lab"])
+    assert "lab/models/tinyres.py" in tracked(Path("lab"))
+    imports = Path("lab", "lab", "models", "__init__.py").read_text()
+    assert "from lab.models.tinyres import TinyRes" in imports
+    assert not Path("lab", "runs").exists()
+
+
 # The English word, W&B's parameter, and the tables of pyproject.toml.
 REMAINS = re.compile(
     r"\b([Tt]he|[Tt]his|[Aa]) WORD('s)?\b"

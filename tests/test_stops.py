@@ -78,6 +78,21 @@ def test_a_limit_that_trains_nothing_is_refused(limit: str, fails: Callable[...,
     assert not list(Path("runs").glob("*/*"))
 
 
+@pytest.mark.parametrize("flags", [[], ["--trainer.max_time=01:00:00:00"]])
+def test_a_training_without_an_end_is_warned_of(
+    flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitor=val/loss"]
+    stop += ["--trainer.callbacks.stopping_threshold=100"]  # after the first epoch
+    stop += ["--trainer.limit_train_batches=1", "--objective.plots=false"]
+    main(["fit", "--model=MLP", "--data=Digits", *stop, *flags, *QUIET])
+    warned = [line for line in capsys.readouterr().err.splitlines() if "max_epochs" in line]
+    assert len(warned) == (0 if flags else 1)
+    assert all(
+        "1,000 epochs of Lightning's default: give --trainer.max_epochs" in w for w in warned
+    )
+
+
 @pytest.mark.slow
 def test_a_single_sample_under_batch_norm_is_refused(
     fails: Callable[..., str], fit: Callable[..., CLI]

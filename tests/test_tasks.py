@@ -11,6 +11,7 @@ from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
 from tests.conftest import QUIET, is_there
 from tests.kill_and_resume import differences
+from tests.tasks import Autoencoder
 from tests.test_resume import Crash, Stop, crash
 
 TASKS = Path(__file__).parent / "tasks.py"
@@ -71,6 +72,20 @@ def test_predict_and_export_need_an_objective(
         said = fails(command, "--run=runs/plain", "--images", "a.png")
         assert f"{command} needs an Architecture" in said
         assert "Autoencoder has no predict_step and objective" in said
+
+
+class Bare(Autoencoder):
+    """Returns the loss alone."""
+
+    def training_loss(self, batch):
+        return super().training_loss(batch)[0]
+
+
+def test_what_training_loss_must_return_is_said(fails: Callable[..., str]) -> None:
+    said = fails(
+        "fit", f"--model={__name__}.Bare", "--data=Digits", "--trainer.max_epochs=1", *QUIET
+    )
+    assert "Bare.training_loss returned Tensor, but it must return the loss and a dict" in said
 
 
 def test_unused_flag_is_refused(fails: Callable[..., str]) -> None:

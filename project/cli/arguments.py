@@ -58,6 +58,9 @@ def read_arguments(args: list[str]) -> Arguments:
     parser.add_argument("--run", type=Path)
     known, words = parser.parse_known_args(rest)
     options, paths = split_options(words), known.config
+    for name, value in pairs(options):
+        if name.endswith(".help") and not value:
+            raise UserError(f"--{name} shows the arguments of one class: give --{name} CLASS")
     given = {name for name, _ in pairs(options)}
     run = find_run(known.run) if known.run else None
     if run:

@@ -46,6 +46,8 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", "Glyph \\d+ .* missing from font")
     # The schedule goes by steps until averaging begins, as it should.
     warnings.filterwarnings("ignore", "SWA is currently only supported every epoch")
+    # fit says it with the flag to give.
+    warnings.filterwarnings("ignore", "`max_epochs` was not set")
     # An epoch's last steps are logged at its end, however few they are.
     warnings.filterwarnings(
         "ignore", "The number of training batches .* is smaller than the logging interval"

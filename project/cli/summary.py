@@ -1,6 +1,7 @@
 """What ends a training, and what is said at the end of a command."""
 
 import csv
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from project.cli.console import new_console
 from project.errors import UserError, printable
 from project.loggers.wandb import WandB
 from project.run.folder import Run, shown
+
+log = logging.getLogger(__name__)
 
 
 def print_summary(
@@ -107,3 +110,14 @@ def refuse_nothing_to_train(trainer: L.Trainer) -> None:
             raise UserError(
                 f"--trainer.{name} 0 trains nothing: give more, or use validate to evaluate only"
             )
+
+
+def warn_without_end(trainer: L.Trainer) -> None:
+    """Warn if no limit is given, so that Lightning trains its own number of epochs."""
+    timed = any(isinstance(callback, Timer) for callback in trainer.callbacks)
+    limited = trainer.max_epochs is not None or trainer.max_steps != -1 or timed
+    if not limited and trainer.is_global_zero:
+        log.warning(
+            "no end is given, so training takes the 1,000 epochs of Lightning's default: "
+            "give --trainer.max_epochs"
+        )

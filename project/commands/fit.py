@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from project import callbacks
 from project.analysis.run_result import RunResult
-from project.cli.summary import limit_reached, print_summary, refuse_nothing_to_train
+from project.cli.summary import (
+    limit_reached,
+    print_summary,
+    refuse_nothing_to_train,
+    warn_without_end,
+)
 from project.cli.trainer import finder_trainer, fit_trainer, open_run
 from project.loggers.wandb import WandB
 from project.run import speedups
@@ -53,6 +58,7 @@ def train(cli: "CLI") -> None:
     resume = callbacks.Resume(cli.run)
     trainer = cli.trainer = fit_trainer(cli, resume)
     refuse_nothing_to_train(trainer)
+    warn_without_end(trainer)
     checkpoint = newest_good(cli.run.to_resume)
     start = time.monotonic()
     path = checkpoint and str(checkpoint)

@@ -24,6 +24,17 @@ class NonFiniteError(UserError):
         )
 
 
+def checked_loss(returned: Any, model: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
+    """What `training_loss` returned, or UserError if it is no loss with values to log."""
+    if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], dict):
+        return returned
+    kinds = [type(x).__name__ for x in (returned if isinstance(returned, tuple) else (returned,))]
+    raise UserError(
+        f"{type(model).__name__}.training_loss returned {', '.join(kinds)}, but it must return the "
+        "loss and a dict of values to log: return loss, {} or return loss, {'mae': mae}"
+    )
+
+
 def check_finite(losses: Tensor, last_step: int) -> None:
     """Raise NonFiniteError, naming the step, if a loss up to ``last_step`` is not finite."""
     finite = losses.isfinite()

@@ -19,7 +19,8 @@ class Task(Optimized):
     """Base of a training: a subclass builds its modules and writes `training_loss` and `evaluate`.
 
     The optimiser, its learning rate at every step, logging and checks for NaN are done here.
-    Further metrics go into `eval_metrics`; ``val/loss`` chooses the best checkpoint unless the
+    Further metrics go into `eval_metrics` in the constructor, after ``super().__init__``:
+    ``self.eval_metrics["mae"] = MeanMetric()``. ``val/loss`` chooses the best checkpoint unless the
     subclass sets `monitor` and `mode`.
 
     Args:
@@ -73,7 +74,7 @@ class Task(Optimized):
         return self.l1 * l1_norm(trained) if self.l1 else 0.0
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        loss, values = self.training_loss(batch)
+        loss, values = checks.checked_loss(self.training_loss(batch), self)
         loss = loss + self.regularization_loss()
         self.record({"loss": loss, **values}, batch_idx)
         return loss

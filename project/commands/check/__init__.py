@@ -31,7 +31,7 @@ def run(cli: "CLI") -> None:
         adapt_workers(cli.datamodule, devices=1)
     picture = Path(config.runs_dir) / (config.experiment or cli.arguments.experiment) / "check.png"
     precisions = (str(trainer.precision), str(adapted["precision"]))
-    check(cli.datamodule, cli.model, trainer.max_epochs or 0, precisions, picture)
+    check(cli.datamodule, cli.model, max(trainer.max_epochs or 0, 0), precisions, picture)
 
 
 def check(

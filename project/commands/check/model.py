@@ -11,6 +11,7 @@ from project.cli.machine import HALF
 from project.commands.check.card import Card
 from project.commands.check.speed import check_precision, check_speed
 from project.data import ImageDataModule
+from project.errors import UserError
 from project.models import Architecture
 
 SAMPLES = 16  # number of images that are overfitted
@@ -59,7 +60,14 @@ def check_first_loss(
     if found is None:
         card.add("loss at the start", f"{loss:.3f}", wrong=not math.isfinite(loss))
         return
-    formula, chance = found
+    try:
+        formula, value = found
+        chance = float(value)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{type(model.objective).__name__}.chance() returned {found!r}, but it must return the "
+            "loss of guessing as a formula and a value, such as ('ln 10', 2.303), or None"
+        ) from None
     card.add(
         "loss at the start",
         f"{loss:.3f}, chance is {formula} = {chance:.3f}",

@@ -50,10 +50,12 @@ def check_speed(
     text += f"model {training:,.0f} on {x.device.type}: the {faster} waits for the {slower}"
     card.add("images/s", text, note=slower == "loader")
     count = len(data.train_indices)
-    seconds = count * epochs / min(loading, training)
-    time_text = duration(seconds) if epochs else "no end is configured"
-    text = f"{time_text} on one such device: {epochs} epochs of {count:,} images"
-    card.add("whole run", text)
+    time_text = duration(count * (epochs or 1) / min(loading, training))
+    if epochs:
+        text = f"{time_text} on one such device: {epochs} epochs of {count:,} images"
+    else:
+        text = f"give --trainer.max_epochs to know it: an epoch of {count:,} images is {time_text}"
+    card.add("whole run", text, note=not epochs)
 
 
 def loader_rate(data: ImageDataModule, seconds: float = 0.5) -> float:

@@ -1,8 +1,9 @@
 """Make a project of your own: a copy of this template under another name.
 
-The files that git tracks are copied to DIR, the package is renamed, and the parts that you will not
-use are left out. With the template's own folder as DIR, as after GitHub's "Use this template", the
-package is renamed where it is, and the changes are left for you to commit.
+All files but those that git ignores are copied to DIR as they are now, the package is renamed, and
+the parts that you will not use are left out. With the template's own folder as DIR, as after
+GitHub's "Use this template", the package is renamed where it is, and the changes are left for you
+to commit.
 """
 
 import keyword
@@ -14,7 +15,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from project.commands.new.checkout import commit, git, tracked_files, write
+from project.commands.new.checkout import commit, git, working_files, write
 from project.commands.new.omission import without
 from project.commands.new.parts import Files, chosen_parts
 from project.errors import UserError, writing
@@ -43,7 +44,7 @@ def run(arguments: Any) -> None:
     Raises:
         UserError: The folder, the name or a part is wrong, or a file cannot be written.
     """
-    folder, files = arguments.dir.resolve(), tracked_files(ROOT, PACKAGE)
+    folder, files = arguments.dir.resolve(), working_files(ROOT, PACKAGE)
     name = arguments.name or re.sub(r"\W+", "_", folder.name)
     check_folder(folder)
     check_name(name, files)

@@ -23,8 +23,8 @@ def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         raise UserError("git is not installed, and new needs it") from None
 
 
-def tracked_files(root: Path, package: str) -> Files:
-    """The files that git tracks below ``root``.
+def working_files(root: Path, package: str) -> Files:
+    """The files below ``root`` as they are now, except those that git ignores.
 
     Raises:
         UserError: It is not the checkout of the package.
@@ -32,16 +32,18 @@ def tracked_files(root: Path, package: str) -> Files:
     paths = git(root, "ls-files", "-z").stdout.split("\0")
     if f"{package}/__init__.py" not in paths:
         raise UserError(f"{root} is no checkout of the template: work from a git clone of it")
+    # A tracked file may need one that was not added yet.
+    paths += git(root, "ls-files", "-z", "--others", "--exclude-standard").stdout.split("\0")
     return {path: (root / path).read_bytes() for path in paths if (root / path).is_file()}
 
 
 def write(files: Files, root: Path, folder: Path, package: str, name: str) -> None:
     """Write the template's files to a folder, with the package's new name.
 
-    If that is the template's own folder, its other tracked files are deleted.
+    If that is the template's own folder, its other files are deleted, but none that git ignores.
     """
     if folder == root:
-        for path in tracked_files(root, package).keys() - files.keys():
+        for path in working_files(root, package).keys() - files.keys():
             delete(root / path)
         (root / package).rename(root / name)
     for path, content in files.items():
