@@ -29,7 +29,7 @@ def test_files_it_names_exist(readme: str) -> None:
 
 EXAMPLES = {
     "class Autoencoder": ["--model=mine.Autoencoder", "--data=Digits", "--trainer.max_epochs=1"],
-    "class Poly": ["--objective=mine.Poly", "--objective.epsilon=2"],
+    "class Poly": ["--objective=mine.Poly", "--objective.epsilon=2", "--trainer.max_epochs=1"],
 }
 
 
