@@ -127,4 +127,4 @@ def test_predictions_and_mistakes_are_explained(
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setattr("project.models.grad_cam.find_spec", lambda name: None)
     for command in (predict, ["test", "--run", str(run.folder), *QUIET]):
-        assert "pip install -e '.[explain]'" in fails(*command, "--explain=cam")
+        assert 'pip install -e ".[explain]"' in fails(*command, "--explain=cam")

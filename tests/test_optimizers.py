@@ -1,8 +1,10 @@
 """Muon and SAM against PyTorch and loops written by hand, and optimisers of other packages."""
 
 import math
+import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from torch import nn
 
 from project import models
 from project.cli.main import CLI, main
-from project.cli.messages import one_line
+from project.cli.messages import EXTRAS
 from project.optim import SAM, Muon
 from project.optim.muon import newton_schulz
 from project.run.folder import find_run
@@ -230,9 +232,21 @@ def test_schedule_free_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> N
     assert validated.result["val/loss"] == pytest.approx(float(best["best_model_score"]), abs=1e-6)
 
 
-def test_schedule_free_is_an_extra() -> None:
-    missing = ModuleNotFoundError("optimizer: No module named 'schedulefree'")
-    assert 'pip install -e ".[optim]"' in one_line(missing)
+@pytest.mark.parametrize("path", ["schedulefree.AdamWScheduleFree", "timm.optim.Lamb"])
+def test_a_missing_extra_is_named(
+    path: str, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in EXTRAS]:
+        monkeypatch.delitem(sys.modules, name)
+    find = PathFinder.find_spec
+
+    def find_others(name: str, *rest: Any) -> Any:
+        return None if name.partition(".")[0] in EXTRAS else find(name, *rest)
+
+    monkeypatch.setattr(PathFinder, "find_spec", find_others)
+    package = path.partition(".")[0]
+    said = fails("fit", "--optimizer", path)
+    assert f'{package} is not installed: pip install -e ".[{EXTRAS[package]}]"' in said
 
 
 def test_schedule_free_takes_no_second_average(fails: Callable[..., str]) -> None:

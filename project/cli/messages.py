@@ -12,7 +12,9 @@ NOT_A_LOGGER = (
     r"<class '(?:collections\.abc\.Iterable|bool)'>"
     r"|valid subclass of Logger|^a (?:class path|dict) "
 )
-# What it says of an optimiser because names mean ours first.
+# Packages that a class path may name, by the extra that installs them.
+EXTRAS = {"schedulefree": "optim", "timm": "timm"}
+# Its complaint that an optimiser is none of ours, among which it looks for a name first.
 NOT_OURS = (
     r"Does not validate against any of the Union subtypes Subtypes: \[collections\.abc\.Callable"
     r".*?a subclass of Muon \| SAM\..*? callable class: "
@@ -25,10 +27,11 @@ def one_line(error: BaseException) -> str:
     if "Original Traceback" in text:  # out of a DataLoader's worker, with the message last
         text = text.strip().splitlines()[-1].partition(": ")[2]
     raw = text = re.sub(NOT_OURS, "", " ".join(text.split()))
-    if "No module named 'schedulefree'" in text:
-        return 'schedulefree is not installed: pip install -e ".[optim]"'
     if isinstance(error, UserError):
         return text
+    absent = re.search(r"No module named '(\w+)", text)
+    if absent and absent[1] in EXTRAS:
+        return f'{absent[1]} is not installed: pip install -e ".[{EXTRAS[absent[1]]}]"'
     keys = dict.fromkeys(re.findall(r'Parser key "([\w.]+)":', text))
     where = ".".join(keys)
     unknown = re.search(r"Expected a dot import path string: (\w+)", text)

@@ -35,7 +35,7 @@ def content_hashes(files: Contents) -> list[int]:
 def positions(hashes: Sequence[int], *key: int) -> np.ndarray:
     """A position in [0, 1) for each hash, evenly distributed, and unrelated to those of other keys.
 
-    A share of the files is those whose position is below it.
+    A tenth of the files, for instance, are those with a position below 0.1.
     """
     return np.array([derive_seed(value, *key) for value in hashes]) / 2**63
 

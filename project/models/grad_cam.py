@@ -14,7 +14,7 @@ CHUNK = 32  # images at a time, as gradients take memory
 def check_captum() -> None:
     """Raise UserError if captum is not installed."""
     if find_spec("captum") is None:
-        raise UserError("--explain cam needs captum: pip install -e '.[explain]'")
+        raise UserError('--explain cam needs captum: pip install -e ".[explain]"')
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:

@@ -93,7 +93,8 @@ class Optimized(L.LightningModule):
         use_fused_kernels(optimizer)
         kept = option_names(optimizer)
         options = [{k: v for k, v in g.items() if k in kept} for g in optimizer.param_groups]
-        self.configured, self.base_lr = options, float(optimizer.defaults["lr"])
+        first = optimizer.param_groups[0]["lr"]  # for an optimiser without a default
+        self.configured, self.base_lr = options, float(optimizer.defaults.get("lr", first))
         scheduler = ProgressLR(optimizer, self.lr_factor)
         return {
             "optimizer": optimizer,
