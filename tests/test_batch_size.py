@@ -72,6 +72,7 @@ def test_the_rest_of_an_epoch_is_trained_with_another_batch_size(
     assert cli.model.lr_factor(cli.trainer.global_step - 3) > 0
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_with_another_batch_size_is_followed_by_whole_ones(
     fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch
 ) -> None:

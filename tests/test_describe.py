@@ -13,13 +13,15 @@ from project import models
 from project.cli.main import main
 from project.commands.describe import layers
 from project.models import Architecture
-from tests.conftest import existing
-from tests.test_networks import IMAGENET, PUBLISHED
+from tests.conftest import existing, slow_but
+from tests.test_networks import IMAGENET, PUBLISHED, QUICK
 
 pytestmark = pytest.mark.needs("describe")
 
 
-@pytest.mark.parametrize("name", [name for name in existing(PUBLISHED) if name != "GoogLeNet-aux"])
+@pytest.mark.parametrize(
+    "name", slow_but(QUICK, [name for name in existing(PUBLISHED) if name != "GoogLeNet-aux"])
+)
 def test_macs_are_torchvisions(name: str) -> None:
     """torchvision publishes parameters, and multiply-adds in units of 10**9 with three decimals."""
     ours, theirs, _, count = PUBLISHED[name]

@@ -108,6 +108,7 @@ def test_a_wandb_logger_takes_the_place_of_ours(fit: Callable[..., CLI]) -> None
     assert pictures == {f"figures/{path.stem}" for path in run.figures.glob("*.png")}
 
 
+@pytest.mark.slow
 def test_tensorboard_has_numbers_and_pictures(fit: Callable[..., CLI]) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from project.cli import machine
 from project.cli.main import CLI, main
 from project.run.folder import Run
-from tests.conftest import QUIET
+from tests.conftest import QUIET, slow_but
 
 Fit = Callable[..., CLI]
 
@@ -61,7 +61,7 @@ def dtypes(cli: CLI) -> tuple[str, type]:
 
 @pytest.mark.usefixtures("emulating")
 @pytest.mark.filterwarnings("ignore:You passed .* AMP with fp16 is not supported on CPU")
-@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("precision", slow_but(["bf16-mixed"], ["bf16-mixed", "16-mixed"]))
 def test_emulated_bfloat16_becomes_float32(
     fit: Fit, capsys: pytest.CaptureFixture[str], precision: str
 ) -> None:

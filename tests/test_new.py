@@ -67,6 +67,7 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_copy_is_imported_and_trains(template: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["new", "my-lab"])
     copy = Path("my-lab").absolute()

@@ -41,6 +41,7 @@ def test_gpu_overlay_is_for_gpus(fails: Callable[..., str]) -> None:
     assert "No supported gpu backend found" in fails(*args)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_those_of_a_loop(fit: Callable, tmp_path: Path) -> None:
     """Lightning's callback starts with the weights after the first step, as torch's AveragedModel does."""
     args = ["--config", str(DEFAULT_CONFIG), "--config", str(OVERLAYS["ema"]), "--model.dropout=0"]

@@ -12,6 +12,7 @@ from project.run.folder import find_run
 from tests.wandb_files import records
 
 
+@pytest.mark.slow
 def test_credentials_without_a_network_train_offline(
     fit: Callable[..., CLI], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
