@@ -110,6 +110,7 @@ def test_what_cannot_be_balanced(args: list[str], said: str, fails: Callable[...
     assert said in fails("fit", *QUIET, "--model=MLP", "--trainer.max_epochs=1", *args)
 
 
+@pytest.mark.slow
 def test_weights_are_not_known_without_a_training_with_them(
     run_copy: Run, fails: Callable[..., str]
 ) -> None:

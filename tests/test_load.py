@@ -76,6 +76,7 @@ def test_files_and_images_in_memory_are_predicted_as_the_command_does(
 
 
 @pytest.mark.needs("export")
+@pytest.mark.slow
 def test_the_exported_file_says_the_same(run_copy: Run) -> None:
     main(["export", f"--run={run_copy.folder}"])
     session = onnxruntime.InferenceSession(run_copy.folder / "export" / "model.onnx")

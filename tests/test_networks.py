@@ -320,7 +320,11 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["28x28x1", "32x32x3"])
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param((1, 28, 28), marks=pytest.mark.slow), (3, 32, 32)],
+    ids=["28x28x1", "32x32x3"],
+)
 @pytest.mark.parametrize(
     "name",
     slow_but(

@@ -109,6 +109,7 @@ def test_patches_are_there_during_a_training_if_enabled(tmp_path: Path, enabled:
 
 @pytest.mark.filterwarnings("ignore:The .train_dataloader. does not have many workers")
 @pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.slow
 def test_a_failed_training_leaves_nothing(fit: Callable[..., CLI]) -> None:
     before = vars(L.LightningModule).keys()
 
