@@ -56,7 +56,7 @@ def test_nothing_else_names_it(part: Part) -> None:
 
 # The parts that copies may be without.
 SHIPPED = """
-    calibrate check compare describe export new prepare report results sweep tune
+    calibrate check compare describe export new prepare push report results sweep tune
     airbench alexnet convnext efficientnet googlenet lenet mobilenetv3 resnet vgg vit
     timm_models torchvision_models
     cifar image_folder imagenet mnist torchvision_datasets torchvision_photographs

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "run": set(),
     "loggers": {"run"},
     "callbacks": {"data", "loggers", "models", "plots", "run"},
-    "analysis": {"cli", "plots", "run"},
+    "analysis": {"cli", "data", "plots", "run"},
 }
 
 

@@ -11,7 +11,7 @@ from project.cli.nulls import refuse_unfit_nulls
 from project.cli.preprocessing import follow_weights
 from project.errors import UserError
 from project.loggers.added import absolute_folders
-from project.models.pretrained import is_name
+from project.models.pretrained import is_path
 
 if TYPE_CHECKING:
     from project.cli.arguments import Arguments
@@ -64,7 +64,7 @@ def resolve(config: Any, new: bool) -> None:
     model: Any = config.model.get("init_args") or {}
     if "root" in data:
         data.root = str(Path(data.root or os.environ.get("PROJECT_DATA") or "data").absolute())
-    if (weights := model.get("weights")) and not is_name(weights):
+    if (weights := model.get("weights")) and is_path(weights):
         model.weights = str(Path(weights).absolute())
     absolute_folders(config.trainer.logger)
 

@@ -18,3 +18,13 @@ def new_console(width: int = 240) -> Console:
 
     terminal = Console(markup=False)
     return terminal if terminal.is_terminal else Console(width=width, markup=False)
+
+
+def print_rows(title: str, rows: dict[str, str]) -> None:
+    """Print a table of two columns."""
+    from rich.table import Table
+
+    table = Table(show_header=False, title=title)
+    for row in rows.items():
+        table.add_row(*row)
+    new_console().print(table)

@@ -7,6 +7,7 @@ from typing import Any
 
 from project.errors import UserError
 from project.models import Architecture
+from project.run.hub import is_on_hub, preprocessing_on_hub
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def follow_weights(config: Any, linked: Container[str]) -> None:
     if "resize" not in data or not model.get("weights") or not issubclass(kind, Architecture):
         return
     given = {name: value for name, value in model.as_dict().items() if name not in linked}
-    found = kind.preprocessing(given)
+    weights = model.weights
+    found = preprocessing_on_hub(weights) if is_on_hub(weights) else kind.preprocessing(given)
     if not found:
         return
     if found["resize"] is None and data.resize is None:

@@ -18,6 +18,7 @@ CONFIG_COMMANDS = {
     "prepare": "make a cache of images in the size of --data.cache",
     "calibrate": "fit the temperature of a run's probabilities on the validation set",
     "export": "write the network to one file, ONNX or torch.export",
+    "push": "publish the weights on the Hugging Face Hub: --run RUN --to user/name",
 }
 FOLDER_COMMANDS = {
     "compare": "say what differs between runs, and whether by more than chance: RUN ...",

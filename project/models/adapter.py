@@ -65,6 +65,9 @@ class Adapter(Architecture):
         heads = tuple(head.removeprefix(PREFIX) for head in self.head_names)
         load_weights(self.network, state, heads, weights)
 
+    def published_state(self) -> dict[str, Tensor]:
+        return self.network.state_dict()
+
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A state dict that was read, with today's names of the library."""
         return state

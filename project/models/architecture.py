@@ -28,8 +28,8 @@ class Architecture(Backbone, ExampleInput, ObjectiveHooks, Task):
         input_shape: Shape of a sample, such as channels, height and width; it comes from the data.
         objective: What is asked of the outputs; None for `Classification`.
         weights: Weights to start from: ``DEFAULT`` or another name of torchvision's published ones,
-            or the path of a state dict or checkpoint. A head for another number of outputs is new;
-            other input channels get the mean kernels.
+            ``hf:user/name`` of the Hugging Face Hub, or the path of a state dict or checkpoint. A
+            head for another number of outputs is new; other input channels get the mean kernels.
         freeze_backbone: Train the heads alone: all layers before them keep weights and statistics.
         channels_last: Store images and kernels as (N, H, W, C), the fastest layout on GPUs.
         flip_tta: Evaluate and predict by the mean of the outputs for an image and its mirror image.

@@ -49,6 +49,10 @@ class Backbone(L.LightningModule):
         state = read_weights(weights, self.torchvision_name, name)
         load_weights(self, self.adapt_weights(state), self.head_names, weights)
 
+    def published_state(self) -> dict[str, Tensor]:
+        """The state dict by the names of the library that has this network."""
+        return self.state_dict()
+
     @classmethod
     def preprocessing(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a dataset with which the published ``weights`` were evaluated.

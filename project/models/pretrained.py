@@ -1,4 +1,4 @@
-"""Weights to start from: torchvision's published ones, or a file."""
+"""Weights to start from: torchvision's published ones, a repository on the Hub, or a file."""
 
 import logging
 import re
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from project.errors import UserError
 from project.models.published import find_published
 from project.run.checkpoint_io import describe, read_tensors
+from project.run.hub import download, is_on_hub
 
 log = logging.getLogger(__name__)
 skipped: ContextVar[bool] = ContextVar("skipped", default=False)
@@ -43,12 +44,17 @@ def is_name(weights: str) -> bool:
     )
 
 
+def is_path(weights: str) -> bool:
+    """Whether ``weights`` is the path of a file."""
+    return not is_name(weights) and not is_on_hub(weights)
+
+
 def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict[str, Tensor]:
     """The state dict that ``weights`` stands for.
 
     Args:
-        weights: Name in torchvision's weights for `torchvision_name`, or path of a state dict or
-            checkpoint.
+        weights: Name in torchvision's weights for `torchvision_name`, ``hf:user/name``, or path of
+            a state dict or checkpoint.
         torchvision_name: torchvision's name of the network; None if it has none like it.
         model: What to call the network in errors.
 
@@ -57,7 +63,7 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
             failed.
     """
     if not is_name(weights):
-        return read_tensors(Path(weights))
+        return read_tensors(download(weights) if is_on_hub(weights) else Path(weights))
     if torchvision_name is None:
         raise UserError(
             f"torchvision publishes no weights for {model}, so there is no {weights}: "
@@ -72,12 +78,7 @@ def read_weights(weights: str, torchvision_name: str | None, model: str) -> dict
     }
     try:
         return published.get_state_dict(**options)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        PickleError,
-    ) as error:  # a wrong hash is a RuntimeError
+    except (OSError, RuntimeError, EOFError, PickleError) as error:  # RuntimeError: a wrong hash
         cached = Path(torch.hub.get_dir()) / "checkpoints" / published.url.rpartition("/")[2]
         if cached.exists():
             raise UserError(
@@ -113,10 +114,8 @@ def load_weights(
     )
     fitted, new, notes = {}, set(), []
     for name, need in model.state_dict().items():
-        old, head = (
-            state.get(name),
-            next((head for head in heads if name.startswith(f"{head}.")), None),
-        )
+        old = state.get(name)
+        head = next((head for head in heads if name.startswith(f"{head}.")), None)
         if old is not None and old.shape == need.shape:
             fitted[name] = old
         elif old is not None and name == first and differ_in_channels(old, need):
@@ -128,13 +127,8 @@ def load_weights(
         elif old is None and name.endswith("num_batches_tracked"):  # older files lack it
             fitted[name] = need
         else:
-            raise incompatible(
-                model,
-                source,
-                name,
-                "absent" if old is None else tuple(old.shape),
-                tuple(need.shape),
-            )
+            there = "absent" if old is None else tuple(old.shape)
+            raise incompatible(model, source, name, there, tuple(need.shape))
     for name, old in state.items():
         if name not in fitted and not name.startswith(tuple(f"{head}." for head in heads)):
             raise incompatible(model, source, name, tuple(old.shape), "absent")

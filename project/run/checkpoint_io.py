@@ -13,6 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from project.errors import UserError
+from project.run.hub import read_safetensors
 
 log = logging.getLogger(__name__)
 PARTS = {"state_dict", "epoch", "global_step"}
@@ -96,6 +97,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         UserError: It is missing, truncated, a pickle of objects, or no state dict.
     """
     advice = "give --model.weights a state dict, a checkpoint or the name of published weights"
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     content = read_safely(path, "weights", advice)
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(map(is_plain, state, state.values())):

@@ -5,10 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from project.cli.console import new_console
+from project.analysis.metadata import metadata_of
+from project.cli.console import print_rows
 from project.cli.keys import add_checkpoint, add_images
 from project.commands.export.check import largest_difference, real_images
-from project.commands.export.classifier import Classifier, metadata_of, trace
+from project.commands.export.classifier import Classifier, trace
 from project.commands.export.formats import find_format
 from project.errors import UserError
 from project.models.checks import check_predicts
@@ -95,13 +96,3 @@ def scratch_beside(path: Path) -> TemporaryDirectory[str]:
     except OSError as error:
         reason = f"cannot write {path} ({error.strerror})"
         raise UserError(f"{reason}: give another file as --output") from None
-
-
-def print_rows(title: str, rows: dict[str, str]) -> None:
-    """Print a table of two columns."""
-    from rich.table import Table
-
-    table = Table(show_header=False, title=title)
-    for row in rows.items():
-        table.add_row(*row)
-    new_console().print(table)
