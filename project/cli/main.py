@@ -107,8 +107,16 @@ class CLI(LightningCLI):
 
     def full_config(self) -> dict[str, Any]:
         """The merged config, with all defaults."""
-        text = self.parser.dump(self.config, skip_none=False, format="yaml")
-        return {k: value for k, value in yaml.safe_load(text).items() if k not in NOT_OF_A_RUN}
+        return {k: value for k, value in self.dumped().items() if k not in NOT_OF_A_RUN}
+
+    def _dump_config(self) -> None:
+        if not hasattr(self, "config_dump"):  # where Lightning looks for hyperparameters
+            self.config_dump = self.dumped(skip_link_targets=False)
+
+    def dumped(self, **options: bool) -> dict[str, Any]:
+        """The config as plain values; the parser has validated it, which takes half of a dump."""
+        options |= {"skip_none": False, "skip_validation": True}
+        return yaml.safe_load(self.parser.dump(self.config, format="yaml", **options))
 
     def saved_config(self) -> dict[str, Any]:
         """Everything that a later command on the run needs to build the same again."""

@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,14 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "device": cuda or [f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs"],
         "python": platform.python_version(),
         "git": git_state(),
-        "packages": dict(sorted((d.name, d.version) for d in distributions())),
+        "packages": packages(),
     }
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of the installed packages by name, which stay as they are while a process runs."""
+    return dict(sorted((d.name, d.version) for d in distributions()))
 
 
 def git_state() -> dict[str, str] | None:

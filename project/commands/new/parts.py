@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from project.cli.arguments import DEFAULT_CONFIG
 from project.commands import TRAINER_COMMANDS
@@ -89,12 +90,18 @@ def texts_of(files: Files, package: str) -> dict[str, str]:
     texts = {default: uncommented(files.get(default, b""))}
     for path in [path for path in files if path.startswith(f"{package}/") and path not in lists]:
         if path.endswith(".py"):
-            tree = ast.parse(files[path])
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                    node.value.value = ""
-            texts[path] = ast.unparse(tree)
+            texts[path] = undocumented(files[path])
     return texts
+
+
+@cache
+def undocumented(source: bytes) -> str:
+    """Python code without its comments and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return ast.unparse(tree)
 
 
 def uncommented(config: bytes) -> str:
