@@ -77,6 +77,42 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def drawing() -> Iterator[set[str]]:
+    """Figures are made but not drawn, which takes half of a short run's time, while this set is empty."""
+    import matplotlib.image
+    from matplotlib.figure import Figure
+
+    from project.plots import figure
+
+    reasons: set[str] = set()
+    show_literally, savefig = figure.show_literally, Figure.savefig
+
+    def prepare(figure: Figure) -> None:
+        if reasons:
+            show_literally(figure)
+
+    def save(figure: Figure, file: Any, **kwargs: Any) -> None:
+        if reasons:
+            savefig(figure, file, **kwargs)
+        else:
+            matplotlib.image.imsave(file, np.zeros((1, 1, 3), np.uint8), format="png")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figure, "show_literally", prepare)
+        patch.setattr(Figure, "savefig", save)
+        yield reasons
+
+
+@pytest.fixture(autouse=True)
+def drawn(request: pytest.FixtureRequest, drawing: set[str]) -> Iterator[None]:
+    """Figures are drawn in tests with the mark ``draws``."""
+    if request.node.get_closest_marker("draws"):
+        drawing.add("mark")
+    yield
+    drawing.discard("mark")
+
+
 @pytest.fixture
 def fit() -> Callable[..., CLI]:
     """``fit`` with further arguments; the digits' config unless they choose another."""
@@ -90,9 +126,10 @@ def fit() -> Callable[..., CLI]:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two epochs on the digits, to look at and not to change."""
+def finished(tmp_path_factory: pytest.TempPathFactory, drawing: set[str]) -> Run:
+    """A run of two epochs on the digits with its figures, to look at and not to change."""
     folder = tmp_path_factory.mktemp("finished")
+    drawing.add("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         main(
@@ -105,6 +142,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
                 f"--runs_dir={folder}",
             ]
         )
+    drawing.discard("finished")
     return find_run(folder / "digits")
 
 

@@ -75,6 +75,7 @@ def checked(capsys: pytest.CaptureFixture[str]) -> Checked:
     return run
 
 
+@pytest.mark.draws
 def test_all_is_well_with_the_digits(checked: Checked) -> None:
     verdicts, said = checked()
     rows = ["files", "checksums", "classes", "splits", "mean and std", "picture"]

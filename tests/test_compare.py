@@ -18,6 +18,7 @@ from tests.study import analysis_of_variance, correct
 pytestmark = pytest.mark.needs("compare")
 
 
+@pytest.mark.draws
 def test_compare(studied: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = [f"--csv={tmp_path}/t.csv", f"--json={tmp_path}/t.json", f"--picture={tmp_path}/t.png"]
     main(["compare", *(str(run.folder) for run in studied), *files])

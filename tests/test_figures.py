@@ -8,6 +8,8 @@ from matplotlib.mathtext import MathTextParser
 
 from project import plots
 
+pytestmark = pytest.mark.draws
+
 
 def test_long_titles_are_drawn_whole() -> None:
     maps = {"layer1": torch.rand(8, 4, 4), "layer2": torch.rand(8, 2, 2)}
