@@ -275,6 +275,11 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], list[str], str]] = {
     "no such column": (labelled(("image", "label"), ("a", "b")), [], "it needs file and label"),
     "empty file": (labelled(), [], "it needs file and label"),
     "two labels": (labelled(HEAD, ("a/0-0.png", "x|y")), [], "line 2 has 2 labels, x|y, where"),
+    "two labels otherwise": (
+        labelled(HEAD, ("a/0-0.png", "x"), ("a/0-1.png", "y"), ("a/0-2.png", "x; y")),
+        [],
+        "line 4 has 'x; y', made of other labels: put | between them",
+    ),
     "no label": (labelled(HEAD, ("a/0-0.png", "")), [], "line 2 has no label where a class"),
     "twice": (labelled(HEAD, ("a/0-0.png", "x"), ("./a/0-0.png", "y")), [], "for the second time"),
     "no number": (

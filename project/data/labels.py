@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,7 +100,13 @@ def label_names(rows: list[Row], target: Target) -> list[str]:
     """Names of the network's outputs: the classes or labels in order, or the column's name."""
     if target == "number":
         return ["label"]
-    return sorted({name for row in rows for name in names_of(row, target)})
+    names = {name for row in rows for name in names_of(row, target)}
+    for row in rows:
+        parts = [part.strip() for part in re.split("[,;/+&]", row.label)]
+        if len(parts) > 1 and names.issuperset(parts):
+            advice = f"put {SEPARATOR} between them, and use --data.target labels"
+            raise UserError(f"{row.where} has {row.label!r}, made of other labels: {advice}")
+    return sorted(names)
 
 
 def names_of(row: Row, target: Target) -> list[str]:
