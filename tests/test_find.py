@@ -22,6 +22,7 @@ def found(cli: CLI) -> list[tuple[float, float]]:
         return [(float(x), float(y)) for x, y in list(csv.reader(file))[1:]]
 
 
+@pytest.mark.draws
 @pytest.mark.slow
 def test_finders_find_and_change_nothing_later(
     fit: Callable[..., CLI], capsys: pytest.CaptureFixture[str]

@@ -112,7 +112,7 @@ def preprocessing_on_hub(weights: str) -> dict[str, Any]:
     """How the images were made that ``weights`` of this project were trained on.
 
     Returns:
-        The arguments of a dataset of colour images, see `project.models.published`; nothing for
+        The arguments of a dataset of colour images, as those of published weights; nothing for
         weights that do not say it.
     """
     metadata = read_metadata(download(weights))
