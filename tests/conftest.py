@@ -1,6 +1,7 @@
 """Tests go through the front door, `project.cli.main`, on small real data, without network, GPU or account."""
 
 import functools
+import gc
 import hashlib
 import http.server
 import os
@@ -25,6 +26,8 @@ from tests.study import studied  # noqa: F401, a fixture
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores
     torch.set_num_threads(1)
+gc.collect()
+gc.freeze()  # what was imported stays: looking through it again and again is 6 % of the tests' time
 
 # A folder with the real MNIST and CIFAR-10, for the few tests that are better with it.
 DATA = Path(os.environ["PROJECT_DATA"]).absolute() if "PROJECT_DATA" in os.environ else None
@@ -53,6 +56,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def slow_but(quick: Collection[str], names: Iterable[str]) -> list[Any]:
     """Parameters of a test, of which only the quick ones run by default."""
     return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
+def a_third_of(cases: Iterable[Any]) -> list[Any]:
+    """Cases of a test, of which every third one runs by default."""
+    cases = [case if hasattr(case, "marks") else pytest.param(*case) for case in cases]
+    slow = [pytest.param(*c.values, id=c.id, marks=[*c.marks, pytest.mark.slow]) for c in cases]
+    return [case if i % 3 == 0 else slow[i] for i, case in enumerate(cases)]
 
 
 class Python2Pickler(pickle._Pickler):

@@ -18,7 +18,7 @@ import project
 from project.cli.arguments import DEFAULT_CONFIG
 from project.cli.main import main
 from project.run.folder import Run, find_run
-from tests.conftest import QUIET
+from tests.conftest import QUIET, a_third_of
 
 Fails = Callable[..., str]
 ROOT = Path(project.__file__).parent.parent
@@ -35,128 +35,147 @@ MLP_ON_MNIST = [
 
 @pytest.mark.parametrize(
     ("args", "said"),
-    [
-        (["fitt"], "did you mean fit?"),
-        (["--config", "x.yaml", "fit"], "the command comes first"),
-        (["fit", "--trainer.max_epoch=3"], "did you mean trainer.max_epochs?"),
-        (["fit", "--model.hiden=[3]"], "did you mean hidden?"),
-        (["fit", "--model=MLPP", "--data=Digits"], "no class MLPP; did you mean MLP?"),
-        (["fit", "--model=MLP", "--data=Digit"], "no class Digit; did you mean Digits?"),
-        (["fit", "--optimizer=SGDD"], "no class SGDD; did you mean SGD?"),
-        (["fit", "--lr_schedule=Cosine"], "did you mean WarmupCosine?"),
-        (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
-        (
-            ["fit", "--optimizer.lr=-1"],
-            "--optimizer AdamW cannot be used so: Invalid learning rate",
-        ),
-        (
-            ["fit", "--optimizer=Muon", "--optimizer.lr=-1"],
-            "lr is -1.0, but it must not be negative",
-        ),
-        (["fit", "--optimizer=torch.optim.Muon"], "Muon only supports 2D parameters"),
-        (
-            ["fit", "--optimizer.fused=true", "--optimizer.foreach=true"],
-            "--optimizer AdamW cannot be used so: `fused` and `foreach` cannot be `True` together",
-        ),
-        (["fit", "--optimizer=SparseAdam"], "is for sparse gradients"),
-        (["fit", "--trainer.accelerator=gpu"], "No supported gpu backend"),
-        (["fit", "--trainer.strategy=ddb"], "invalid strategy name"),
-        (["fit", "--trainer.val_check_interval=1000"], "must be less than or equal to the number"),
-        (["fit", "--model.activation=gelu"], "expected one of 'relu', 'tanh', 'sigmoid'"),
-        (["fit", "--model.dropout=2"], "dropout is 2.0, but it is a probability"),
-        (["fit", "--objective.label_smoothing=1.5"], "label_smoothing"),
-        (["fit", "--model.hidden=[0]"], "positive"),
-        (["fit", "--model.channels_last=true"], "which has no convolution"),
-        (
-            ["fit", "--model.num_classes=3"],
-            "model.num_classes (--model.num_classes) comes from the data",
-        ),
-        (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
-        (["fit", "--model.optimizer=SGD"], "use --optimizer"),
-        pytest.param(["fit", "--model=LeNet"], "data", marks=pytest.mark.needs("LeNet")),
-        pytest.param(
-            ["fit", "--model=LeNet", "--data=Digits"], "12x12", marks=pytest.mark.needs("LeNet")
-        ),
-        (["fit", "--config=configs/nothing.yaml"], "cannot read the config"),
-        (["fit", "--model=MLP"], "data has no default: give --data (the default config of digits"),
-        (
-            ["fit", f"--config={DEFAULT_CONFIG.parent / 'with' / 'ema.yaml'}"],
-            "data and model have no default: give --data and --model (the default config",
-        ),
-        (["fit", "--data.batch_size=0"], "must be positive"),
-        (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
-        (["fit", "--data.val_size=2.0"], "cannot hold out"),
-        (["fit", "--data.fold=1"], "belong together"),
-        (["fit", "--data.fold=5", "--data.num_folds=5"], "between 0 and 4"),
-        (["fit", "--data.fold=0", "--data.num_folds=1"], "between 2 and"),
-        (["fit", "--data.fold=0", "--data.num_folds=5", "--data.val_size=0.2"], "would do nothing"),
-        (["fit", "--images", "a.png"], "only predict and export take it"),
-        (["fit", "--input_shape=[1,8,8]"], "only describe takes it"),
-        (["fit", "--num_classes=3"], "only describe takes it"),
-        *(
+    a_third_of(
+        [
+            (["fitt"], "did you mean fit?"),
+            (["--config", "x.yaml", "fit"], "the command comes first"),
+            (["fit", "--trainer.max_epoch=3"], "did you mean trainer.max_epochs?"),
+            (["fit", "--model.hiden=[3]"], "did you mean hidden?"),
+            (["fit", "--model=MLPP", "--data=Digits"], "no class MLPP; did you mean MLP?"),
+            (["fit", "--model=MLP", "--data=Digit"], "no class Digit; did you mean Digits?"),
+            (["fit", "--optimizer=SGDD"], "no class SGDD; did you mean SGD?"),
+            (["fit", "--lr_schedule=Cosine"], "did you mean WarmupCosine?"),
+            (["fit", "--optimizer.lr=fast"], "optimizer.lr: expected float"),
+            (
+                ["fit", "--optimizer.lr=-1"],
+                "--optimizer AdamW cannot be used so: Invalid learning rate",
+            ),
+            (
+                ["fit", "--optimizer=Muon", "--optimizer.lr=-1"],
+                "lr is -1.0, but it must not be negative",
+            ),
+            (["fit", "--optimizer=torch.optim.Muon"], "Muon only supports 2D parameters"),
+            (
+                ["fit", "--optimizer.fused=true", "--optimizer.foreach=true"],
+                "--optimizer AdamW cannot be used so: `fused` and `foreach` cannot be `True` together",
+            ),
+            (["fit", "--optimizer=SparseAdam"], "is for sparse gradients"),
+            (["fit", "--trainer.accelerator=gpu"], "No supported gpu backend"),
+            (["fit", "--trainer.strategy=ddb"], "invalid strategy name"),
+            (
+                ["fit", "--trainer.val_check_interval=1000"],
+                "must be less than or equal to the number",
+            ),
+            (["fit", "--model.activation=gelu"], "expected one of 'relu', 'tanh', 'sigmoid'"),
+            (["fit", "--model.dropout=2"], "dropout is 2.0, but it is a probability"),
+            (["fit", "--objective.label_smoothing=1.5"], "label_smoothing"),
+            (["fit", "--model.hidden=[0]"], "positive"),
+            (["fit", "--model.channels_last=true"], "which has no convolution"),
+            (
+                ["fit", "--model.num_classes=3"],
+                "model.num_classes (--model.num_classes) comes from the data",
+            ),
+            (["fit", "--model.init_args.input_shape=[1,2,3]"], "comes from the data"),
+            (["fit", "--model.optimizer=SGD"], "use --optimizer"),
+            pytest.param(["fit", "--model=LeNet"], "data", marks=pytest.mark.needs("LeNet")),
             pytest.param(
-                ["describe", f"--model={name}", *flags],
-                said,
-                marks=pytest.mark.needs(name, "describe"),
-            )
-            for name, flags, said in [
-                ("VGG", ["--input_shape=[3,28,28]"], "not 28x28: use --model.stem small"),
-                ("ResNet", ["--model.stem=small", "--model.pool=avg"], "small stem does not pool"),
-                ("ResNet", ["--model.depth=19"], "expected one of 18, 34, 50, 101, 152"),
-                ("ResNet", ["--num_classes=-1"], "must be positive"),
-                ("ResNet", ["--num_classes=0"], "must be positive"),
-                ("ResNet", ["--checkpoint=best"], "only validate, test"),
-                ("GoogLeNet", ["--model.stem=small", "--input_shape=[3,-1,5]"], "must be positive"),
-                (
-                    "GoogLeNet",
-                    ["--model.stem=small", "--input_shape=[3,1,1]"],
-                    "2x2 pixels or more",
-                ),
-            ]
-        ),
-        *(
+                ["fit", "--model=LeNet", "--data=Digits"], "12x12", marks=pytest.mark.needs("LeNet")
+            ),
+            (["fit", "--config=configs/nothing.yaml"], "cannot read the config"),
+            (
+                ["fit", "--model=MLP"],
+                "data has no default: give --data (the default config of digits",
+            ),
+            (
+                ["fit", f"--config={DEFAULT_CONFIG.parent / 'with' / 'ema.yaml'}"],
+                "data and model have no default: give --data and --model (the default config",
+            ),
+            (["fit", "--data.batch_size=0"], "must be positive"),
+            (["fit", "--data.batch_size=5000"], "more than the 1294 training samples"),
+            (["fit", "--data.val_size=2.0"], "cannot hold out"),
+            (["fit", "--data.fold=1"], "belong together"),
+            (["fit", "--data.fold=5", "--data.num_folds=5"], "between 0 and 4"),
+            (["fit", "--data.fold=0", "--data.num_folds=1"], "between 2 and"),
+            (
+                ["fit", "--data.fold=0", "--data.num_folds=5", "--data.val_size=0.2"],
+                "would do nothing",
+            ),
+            (["fit", "--images", "a.png"], "only predict and export take it"),
+            (["fit", "--input_shape=[1,8,8]"], "only describe takes it"),
+            (["fit", "--num_classes=3"], "only describe takes it"),
+            *(
+                pytest.param(
+                    ["describe", f"--model={name}", *flags],
+                    said,
+                    marks=pytest.mark.needs(name, "describe"),
+                )
+                for name, flags, said in [
+                    ("VGG", ["--input_shape=[3,28,28]"], "not 28x28: use --model.stem small"),
+                    (
+                        "ResNet",
+                        ["--model.stem=small", "--model.pool=avg"],
+                        "small stem does not pool",
+                    ),
+                    ("ResNet", ["--model.depth=19"], "expected one of 18, 34, 50, 101, 152"),
+                    ("ResNet", ["--num_classes=-1"], "must be positive"),
+                    ("ResNet", ["--num_classes=0"], "must be positive"),
+                    ("ResNet", ["--checkpoint=best"], "only validate, test"),
+                    (
+                        "GoogLeNet",
+                        ["--model.stem=small", "--input_shape=[3,-1,5]"],
+                        "must be positive",
+                    ),
+                    (
+                        "GoogLeNet",
+                        ["--model.stem=small", "--input_shape=[3,1,1]"],
+                        "2x2 pixels or more",
+                    ),
+                ]
+            ),
+            *(
+                pytest.param(
+                    ["fit", "--data=ImageNet", "--model=ResNet", flag],
+                    said,
+                    marks=pytest.mark.needs("ResNet", "ImageNet"),
+                )
+                for flag, said in [
+                    ("--data.min_area=-1", "a fraction of the area"),
+                    ("--data.root=nowhere", "holds no folder for each class"),
+                ]
+            ),
             pytest.param(
-                ["fit", "--data=ImageNet", "--model=ResNet", flag],
-                said,
-                marks=pytest.mark.needs("ResNet", "ImageNet"),
-            )
-            for flag, said in [
-                ("--data.min_area=-1", "a fraction of the area"),
-                ("--data.root=nowhere", "holds no folder for each class"),
-            ]
-        ),
-        pytest.param(
-            ["compare"],
-            "give a run: python -m project compare runs/digits",
-            marks=pytest.mark.needs("compare"),
-        ),
-        pytest.param(
-            ["report", "x", "--pict=y"], "unrecognized", marks=pytest.mark.needs("report")
-        ),
-        (["fit", "--lr_schedule=Polynomial", "--lr_schedule.power=0"], "positive"),
-        (["fit", "--checkpoint=best"], "only validate, test, predict and export take it"),
-        (["fit", "--seed_everything=true"], "expected int"),
-        (["fit", "--seed_everything=None"], "seed_everything: expected int"),
-        (["fit", "--lr_schedule=None"], "lr_schedule (--lr_schedule) is null: give Constant"),
-        (["fit", "--optimizer=null"], "optimizer (--optimizer) is null: give a class"),
-        (["fit", "--model=None", "--data=Digits"], "model has no default: give --model"),
-        (["fit", "--model.activation=null"], "model.activation cannot be null"),
-        (["fit", "--model.dropout=None"], "model.dropout cannot be null"),
-        (["fit", "--model.hidden", "None"], "model.hidden cannot be null"),
-        (["fit", "--data.batch_size=None"], "data.batch_size cannot be null"),
-        (["fit", "--optimizer.lr=null"], "error: optimizer.lr cannot be null"),
-        (["fit", "--lr_schedule.warmup=None"], "error: lr_schedule.warmup cannot be null"),
-        (["fit", "--wandb.mode=None"], "wandb.mode: expected one of"),
-        (["fit", "--runs_dir=None"], "runs_dir cannot be null"),
-        pytest.param(
-            ["fit", "--find=lr", "--trainer.fast_dev_run=true"],
-            "leave that out",
-            marks=pytest.mark.needs("tune"),
-        ),
-        (["test"], "needs --run"),
-        (["test", "--run", "."], "is not a run"),
-        (["predict", "--run", "nowhere", "--images", "a.png"], "nowhere does not exist: give"),
-    ],
+                ["compare"],
+                "give a run: python -m project compare runs/digits",
+                marks=pytest.mark.needs("compare"),
+            ),
+            pytest.param(
+                ["report", "x", "--pict=y"], "unrecognized", marks=pytest.mark.needs("report")
+            ),
+            (["fit", "--lr_schedule=Polynomial", "--lr_schedule.power=0"], "positive"),
+            (["fit", "--checkpoint=best"], "only validate, test, predict and export take it"),
+            (["fit", "--seed_everything=true"], "expected int"),
+            (["fit", "--seed_everything=None"], "seed_everything: expected int"),
+            (["fit", "--lr_schedule=None"], "lr_schedule (--lr_schedule) is null: give Constant"),
+            (["fit", "--optimizer=null"], "optimizer (--optimizer) is null: give a class"),
+            (["fit", "--model=None", "--data=Digits"], "model has no default: give --model"),
+            (["fit", "--model.activation=null"], "model.activation cannot be null"),
+            (["fit", "--model.dropout=None"], "model.dropout cannot be null"),
+            (["fit", "--model.hidden", "None"], "model.hidden cannot be null"),
+            (["fit", "--data.batch_size=None"], "data.batch_size cannot be null"),
+            (["fit", "--optimizer.lr=null"], "error: optimizer.lr cannot be null"),
+            (["fit", "--lr_schedule.warmup=None"], "error: lr_schedule.warmup cannot be null"),
+            (["fit", "--wandb.mode=None"], "wandb.mode: expected one of"),
+            (["fit", "--runs_dir=None"], "runs_dir cannot be null"),
+            pytest.param(
+                ["fit", "--find=lr", "--trainer.fast_dev_run=true"],
+                "leave that out",
+                marks=pytest.mark.needs("tune"),
+            ),
+            (["test"], "needs --run"),
+            (["test", "--run", "."], "is not a run"),
+            (["predict", "--run", "nowhere", "--images", "a.png"], "nowhere does not exist: give"),
+        ]
+    ),
 )
 def test_bad_command_line(args: list[str], said: str, fails: Fails) -> None:
     assert said in fails(*args)
@@ -189,45 +208,53 @@ def test_only_a_class_that_fits_the_key_is_suggested(
 
 @pytest.mark.parametrize(
     ("args", "end"),
-    [
-        (
-            ["--data.augment+=Rotate", "--data.augment.degres=3"],
-            "not accepted by Rotate; did you mean degrees?",
-        ),
-        (["--data.mix=Mixup", "--data.mix.alph=3"], "not accepted by Mixup; did you mean alpha?"),
-        (
-            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitr=a"],
-            "did you mean monitor?",
-        ),
-        (["--optimizer.degrees=3"], "Option 'degrees' is not accepted by AdamW"),
-        (["--wandb.tag=[a]"], "unrecognized arguments: --wandb.tag=[a]; did you mean wandb.tags?"),
-        (
-            ["--model_checkpoint.monito=a"],
-            "--model_checkpoint.monito=a; did you mean model_checkpoint.monitor?",
-        ),
-        (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs=3"),
-        (["--modle=MLP"], "unrecognized arguments: --modle=MLP; did you mean model?"),
-        (["--lr", "0.1"], "unrecognized arguments: --lr 0.1; did you mean optimizer.lr?"),
-        (["--epochs=3"], "did you mean trainer.max_epochs?"),
-        (["--max_epoch=3"], "did you mean trainer.max_epochs?"),
-        (["--seed=1"], "did you mean seed_everything?"),
-        (["--batch_size=8"], "did you mean data.batch_size?"),
-        (["--gpus=1"], "did you mean trainer.devices?"),
-        (["--worker=1"], "did you mean data.num_workers?"),
-        (["--zzzz=1"], "unrecognized arguments: --zzzz=1"),
-        (
-            ["--data.augment=Flip"],
-            "as in --data.augment [Flip], or --data.augment+=Flip to add to it",
-        ),
-        (
-            ["--model.hidden", "512"],
-            "error: model.hidden: expected a list, as in --model.hidden [512]",
-        ),
-        (["--model.hidden=512,256"], "expected a list, as in --model.hidden [512,256]"),
-        (["--data.augment.help"], "arguments of one class: give --data.augment.help CLASS"),
-        (["--model=my.module.X"], "looked for in the current folder and in PYTHONPATH"),
-        (["--model=MLP"], "is given: add --config configs/digits.yaml to keep it)"),
-    ],
+    a_third_of(
+        [
+            (
+                ["--data.augment+=Rotate", "--data.augment.degres=3"],
+                "not accepted by Rotate; did you mean degrees?",
+            ),
+            (
+                ["--data.mix=Mixup", "--data.mix.alph=3"],
+                "not accepted by Mixup; did you mean alpha?",
+            ),
+            (
+                ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.monitr=a"],
+                "did you mean monitor?",
+            ),
+            (["--optimizer.degrees=3"], "Option 'degrees' is not accepted by AdamW"),
+            (
+                ["--wandb.tag=[a]"],
+                "unrecognized arguments: --wandb.tag=[a]; did you mean wandb.tags?",
+            ),
+            (
+                ["--model_checkpoint.monito=a"],
+                "--model_checkpoint.monito=a; did you mean model_checkpoint.monitor?",
+            ),
+            (["--wandb.max_epochs=3"], "unrecognized arguments: --wandb.max_epochs=3"),
+            (["--modle=MLP"], "unrecognized arguments: --modle=MLP; did you mean model?"),
+            (["--lr", "0.1"], "unrecognized arguments: --lr 0.1; did you mean optimizer.lr?"),
+            (["--epochs=3"], "did you mean trainer.max_epochs?"),
+            (["--max_epoch=3"], "did you mean trainer.max_epochs?"),
+            (["--seed=1"], "did you mean seed_everything?"),
+            (["--batch_size=8"], "did you mean data.batch_size?"),
+            (["--gpus=1"], "did you mean trainer.devices?"),
+            (["--worker=1"], "did you mean data.num_workers?"),
+            (["--zzzz=1"], "unrecognized arguments: --zzzz=1"),
+            (
+                ["--data.augment=Flip"],
+                "as in --data.augment [Flip], or --data.augment+=Flip to add to it",
+            ),
+            (
+                ["--model.hidden", "512"],
+                "error: model.hidden: expected a list, as in --model.hidden [512]",
+            ),
+            (["--model.hidden=512,256"], "expected a list, as in --model.hidden [512,256]"),
+            (["--data.augment.help"], "arguments of one class: give --data.augment.help CLASS"),
+            (["--model=my.module.X"], "looked for in the current folder and in PYTHONPATH"),
+            (["--model=MLP"], "is given: add --config configs/digits.yaml to keep it)"),
+        ]
+    ),
 )
 def test_only_an_argument_of_the_class_is_suggested(
     args: list[str], end: str, fails: Fails

@@ -9,7 +9,7 @@ import torch
 
 from project.cli.main import CLI, main
 from project.run.folder import Run, find_run
-from tests.conftest import QUIET
+from tests.conftest import QUIET, a_third_of
 
 # A rate so high that the best epoch is not the last; the monitor of the digits' config is val/loss.
 UNSTEADY = ["--model.hidden=[16]", "--model.batch_norm=false", "--model.dropout=0"]
@@ -134,7 +134,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("args", "said"), REFUSED)
+@pytest.mark.parametrize(("args", "said"), a_third_of(REFUSED))
 def test_refused(args: list[str], said: str, fails: Callable[..., str]) -> None:
     assert said in fails("fit", *args, *QUIET)
     assert not list(Path("runs").glob("*/*"))

@@ -17,7 +17,6 @@ from project.cli.main import main
 from project.data import Digits
 from project.models import MLP
 from project.run.folder import Run
-from tests.conftest import slow_but
 from tests.exports import FORMATS, check_computes, metadata, trained, truth
 
 pytestmark = pytest.mark.needs("export")
@@ -25,7 +24,8 @@ Fails = Callable[..., str]
 
 
 @pytest.mark.needs("LeNet", "mnist")
-@pytest.mark.parametrize("name", slow_but(["onnx"], FORMATS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS)
 def test_lenet(
     name: str, mnist_root: Path, tmp_path: Path, fails: Fails, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -336,7 +336,7 @@ BAD: dict[str, tuple[Callable[[Path], list[str]], list[str], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", slow_but([*BAD][::3], BAD))
 def test_bad_input(name: str, flat: Path, fails: Fails) -> None:
     make, args, said = BAD[name]
     assert said in fails("fit", *QUIET, *FIT, f"--data.root={flat}", *make(flat), *args)
