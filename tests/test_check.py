@@ -85,7 +85,7 @@ def test_all_is_well_with_the_digits(checked: Checked) -> None:
     notes = list(verdicts.values()).count("note")
     assert f"12 checks, {notes} to look at" in said
     assert "32 training images after Rotate" in said
-    assert "1,797 images compared by hash: train, val and test have no image in common" in said
+    assert "1,797 samples compared by hash: train, val and test have no sample in common" in said
     with Image.open("runs/digits/check.png") as picture:
         assert picture.size[0] > 1000
     assert not list(Path("runs/digits").glob("*/config.yaml"))  # it is no run
@@ -97,7 +97,7 @@ def test_wrong_data_are_found(checked: Checked) -> None:
         "splits",
         "mean and std",
     ]
-    assert "images of test are in train too" in said
+    assert "samples of test are in train too" in said
     assert "error: check found 2 problem(s): splits, mean and std" in said
 
 

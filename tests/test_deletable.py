@@ -59,7 +59,7 @@ SHIPPED = """
     calibrate check compare describe export new prepare push report results sweep tune
     airbench alexnet convnext efficientnet googlenet lenet mobilenetv3 resnet vgg vit
     timm_models torchvision_models
-    cifar image_folder imagenet mnist torchvision_datasets torchvision_photographs
+    cifar image_folder imagenet mnist points scikit_learn table torchvision_datasets torchvision_photographs
 """
 
 

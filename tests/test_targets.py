@@ -35,7 +35,7 @@ class OwnLoader(Digits):
         y = torch.nn.functional.one_hot(self.train_set.y, 10).float() + (torch.arange(10) < 2)
         return DataLoader(list(zip(self.train_set.x, y)), batch_size=64)
 
-class Diabetes(ImageDataModule):
+class Patients(ImageDataModule):
     num_classes, input_shape, class_names = 1, (10,), ["progression"]
     mean, std = (0.0,) * 10, (442**-0.5,) * 10
 
@@ -47,7 +47,7 @@ class Diabetes(ImageDataModule):
 """
 FIT_MLP = ["fit", *QUIET, "--model=MLP", "--trainer.max_epochs=1"]
 REGRESSION = [
-    *("--data=targets.Diabetes", "--data.batch_size=32", "--objective=Regression", "--model=MLP"),
+    *("--data=targets.Patients", "--data.batch_size=32", "--objective=Regression", "--model=MLP"),
     *("--optimizer=AdamW", "--optimizer.lr=0.003", "--optimizer.weight_decay=0.1"),
 ]
 

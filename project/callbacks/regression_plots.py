@@ -17,7 +17,8 @@ class RegressionPlots(Plots):
         self.true: list[Tensor] = []
 
     def add(self, trainer: L.Trainer, outputs: Any, x: Tensor, y: Tensor) -> None:
-        self.predicted.append(outputs.float())
+        objective: Any = trainer.lightning_module.objective
+        self.predicted.append(objective.predictions(outputs.float()))
         self.true.append(y.view_as(outputs).float())
 
     def draw(self, trainer: L.Trainer, split: str, word: str) -> None:

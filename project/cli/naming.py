@@ -16,7 +16,7 @@ CHOICES = {"model", "data", "objective", "optimizer", "lr_schedule", "mix", "cal
 NON_SEMANTIC_KEYS = re.compile(
     r"(?!model_checkpoint\.(monitor|mode|every_n_\w+|train_time_interval)$)"  # choose the best
     r"(config|c|run|checkpoint|images|format|output|find|experiment|runs_dir|adapt_to_machine|speedups"
-    r"|data\.(root|download|num_workers|classes)"
+    r"|data\.(root|download|num_workers|classes|measured)"
     r"|trainer\.(accelerator|devices|num_nodes|strategy|enable_\w+|logger|log_every_n_steps|profiler|default_root_dir"
     r"|fast_dev_run|plugins|detect_anomaly)|(wandb|last_checkpoint|model_checkpoint)\b.*)(\..*)?"
 )

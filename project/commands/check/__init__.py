@@ -19,10 +19,10 @@ def run(cli: "CLI") -> None:
     """Check the configured data and model."""
     cli.build()
     shape = getattr(cli.datamodule, "input_shape", ())
-    if len(shape) != 3 or not isinstance(cli.model, Architecture):
+    if len(shape) not in (1, 3) or not isinstance(cli.model, Architecture):
         raise UserError(
-            "check is for an architecture on images (C, H, W): try other trainings with "
-            "fit --trainer.fast_dev_run true"
+            "check is for an architecture on images (C, H, W) or features (D,): try other "
+            "trainings with fit --trainer.fast_dev_run true"
         )
     config, trainer = cli.config, cli.config.trainer
     adapted = {"accelerator": trainer.accelerator, "precision": trainer.precision}

@@ -25,7 +25,7 @@ def check_classes(card: Card, data: ImageDataModule) -> None:
     count = 10 if data.num_classes > 12 else data.num_classes
     shown = plots.evenly_spaced(count, data.num_classes).tolist()
     width, most = max(len(names[k][:20]) for k in shown), max(int(train.max()), 1)
-    lines = [f"{data.num_classes}; images of each:"]
+    lines = [f"{data.num_classes}; samples of each:"]
     for k in shown:
         bar = "█" * round(20 * int(train[k]) / most)
         numbers = " + ".join(str(int(c[k])) for c in counts.values())
@@ -39,6 +39,6 @@ def check_classes(card: Card, data: ImageDataModule) -> None:
     ]
     uneven = int(train.max()) > 10 * max(int(train.min()), 1)
     if uneven:
-        empty.append("the largest class has more than ten times the images of the smallest")
+        empty.append("the largest class has more than ten times the samples of the smallest")
     missing = bool((train == 0).any())
     card.add("classes", "\n".join(lines + empty), wrong=missing, note=bool(empty))

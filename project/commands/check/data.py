@@ -23,15 +23,21 @@ def check_data(card: Card, data: ImageDataModule, picture: Path) -> None:
     train, test = data.train_set, data.test_set
     splits = {"train": train, "test": test}
     sampled = {name: sample_of(split) for name, split in splits.items()}
-    card.add("files", f"{data.root}: {len(train):,} images for training, {len(test):,} for testing")
+    images, place = len(data.input_shape) == 3, getattr(data, "path", data.root)
+    what = "images" if images else "samples"
+    counts = f"{len(train):,} {what} for training, {len(test):,} for testing"
+    card.add("files", f"{place}: {counts}")
     card.add("checksums", data.checksum_status)
     if not isinstance(train, TensorImages):
         hashes = check_readable(card, splits, sampled)
         check_near(card, data, sampled, hashes)
     check_classes(card, data)
     check_disjoint(card, data, sampled)
-    check_statistics(card, data, sampled["train"])
-    draw_batch(card, data, picture)
+    if images:
+        check_statistics(card, data, sampled["train"])
+        draw_batch(card, data, picture)
+    else:
+        check_features(card, data)
 
 
 def check_statistics(card: Card, data: ImageDataModule, sampled: Tensor) -> None:
@@ -51,6 +57,18 @@ def check_statistics(card: Card, data: ImageDataModule, sampled: Tensor) -> None
     text += ", as configured" if matches else f", but configured are {given}"
     # A user's folder is often normalised by ImageNet's statistics, for published weights.
     card.add("mean and std", text, wrong=not matches and in_memory, note=not matches)
+
+
+def check_features(card: Card, data: ImageDataModule) -> None:
+    """Say how many features there are, and name those that are constant."""
+    names = getattr(data, "feature_names", range(data.input_shape[0]))
+    x = data.train_set.__getitems__(data.train_indices)[0]
+    constant = [
+        str(name) for name, column in zip(names, x.T, strict=True) if column.unique().numel() == 1
+    ]
+    text = f"{len(x.T)}, standardised by the {len(x):,} training samples"
+    text += f"; constant: {', '.join(constant[:10])}" if constant else ""
+    card.add("features", text, note=bool(constant))
 
 
 def draw_batch(card: Card, data: ImageDataModule, picture: Path) -> None:

@@ -41,7 +41,7 @@ def check_model(
     batch = (part.to(device) for part in data.train_set.__getitems__(chosen.unique()))
     x, y = data.to_input(*batch)
     check_first_loss(card, data, model, x, y)
-    check_overfits(card, model, x, y)
+    check_overfits(card, model, x, y, model.objective.chance(data.num_classes) is not None)
     check_leaks(card, model, x)
     if device.type == "cpu" and asked in HALF:
         check_precision(card, model, x, y, used)
@@ -76,13 +76,23 @@ def check_first_loss(
     )
 
 
-def check_overfits(card: Card, model: Architecture, x: Tensor, y: Tensor) -> None:
-    """Learn a few images by heart, for which each parameter must have a gradient."""
+def check_overfits(card: Card, model: Architecture, x: Tensor, y: Tensor, must_halve: bool) -> None:
+    """Learn a few samples by heart, for which each parameter must have a gradient.
+
+    Args:
+        card: The card that gets the findings.
+        model: The model, which is changed.
+        x: Samples, normalised.
+        y: Their targets.
+        must_halve: Whether it is wrong if the loss does not halve, as with targets of any size.
+    """
     losses, silent = overfit(model, x, y)
     halved, slow = losses[-1] < 0.5 * losses[0], len(losses) < 20
-    text = f"loss {losses[0]:.3f} to {losses[-1]:.3f} on {len(x)} images in {len(losses)} steps"
+    text = f"loss {losses[0]:.3f} to {losses[-1]:.3f} on {len(x)} samples in {len(losses)} steps"
     text += "" if halved else ", too slow here to tell" if slow else ", which is not half"
-    card.add("one batch overfits", text, wrong=not halved and not slow, note=not halved)
+    card.add(
+        "one batch overfits", text, wrong=not halved and not slow and must_halve, note=not halved
+    )
     required = [parameter.requires_grad for parameter in model.parameters()]
     frozen = required.count(False)
     reached = f"reach all {required.count(True)} tensors"
@@ -116,13 +126,13 @@ def overfit(model: Architecture, x: Tensor, y: Tensor) -> tuple[list[float], lis
 
 
 def check_leaks(card: Card, model: Architecture, x: Tensor) -> None:
-    """In evaluation, the output of an image must not depend on the other images of its batch."""
+    """In evaluation, the output of a sample must not depend on the others of its batch."""
     model.eval()
-    kept = len(x) // 2  # an image with neighbours on both sides
+    kept = len(x) // 2  # a sample with neighbours on both sides
     others = x.roll(1, 0).neg()
     others[kept] = x[kept]
     with torch.no_grad():
         alone, among = model(x)[kept], model(others)[kept]
     leaks = float((alone - among).abs().max()) > 1e-3 * max(float(alone.abs().max()), 1)
-    text = "an image's output depends on the others"
+    text = "a sample's output depends on the others"
     card.add("leaks", text if leaks else "no sample leaks into another's output", wrong=leaks)

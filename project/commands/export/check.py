@@ -50,7 +50,9 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> tuple[Tensor
 def largest_difference(
     compute: Compute, data: ImageDataModule, model: Architecture, x: Tensor
 ) -> float:
-    """The largest difference between the probabilities of a file and of a model.
+    """The largest difference between the predictions of a file and of a model.
+
+    Of values above 1, as a regression may have them, it is a fraction of the greatest one.
 
     Args:
         compute: The function that the file computes.
@@ -63,5 +65,6 @@ def largest_difference(
     with torch.no_grad():
         for part in order.split(BATCHES):
             expected = model.predict_step(data.to_input(x[part], part), 0)
-            worst.append((compute(x[part].contiguous()) - expected).abs().max())
+            difference = (compute(x[part].contiguous()) - expected).abs().max()
+            worst.append(difference / expected.abs().max().clamp(min=1))
     return float(torch.stack(worst).max())

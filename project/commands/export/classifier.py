@@ -33,7 +33,7 @@ class Classifier(nn.Module):
 
 def trace(classifier: Classifier, x: Tensor) -> ExportedProgram:
     """The operations of a classifier on images like ``x`` (M, C, H, W), for batches of any size."""
-    example = x[:1].repeat(2, 1, 1, 1)  # a size of one would be taken for a constant
+    example = torch.cat([x[:1], x[:1]])  # a size of one would be taken for a constant
     shapes = {"images": {0: Dim("batch")}}
     program = torch.export.export(classifier, (example,), dynamic_shapes=shapes)
     for node in program.graph.nodes:

@@ -84,7 +84,7 @@ def needed_by(part: Part, leaving: Iterable[Part], texts: dict[str, str]) -> str
 
 
 def texts_of(files: Files, package: str) -> dict[str, str]:
-    """The default config and the package's code without comments, docstrings and lists of parts."""
+    """The default config and the package's code without prose and lists of parts."""
     lists = {f"{package}/{name}/__init__.py" for name in FOLDERS}
     default = f"configs/{DEFAULT_CONFIG.name}"
     texts = {default: uncommented(files.get(default, b""))}
@@ -96,11 +96,11 @@ def texts_of(files: Files, package: str) -> dict[str, str]:
 
 @cache
 def undocumented(source: bytes) -> str:
-    """Python code without its comments and docstrings."""
+    """Python code without its comments, docstrings and messages."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = ""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            node.value = ""
     return ast.unparse(tree)
 
 

@@ -91,5 +91,5 @@ def wrong_targets(y: Tensor, needs: str) -> UserError:
     return UserError(
         f"the targets of a batch are {kind} of shape {shape}, but {needs}: choose another "
         "--objective (Classification, Regression, MultiLabel), or with --data.labels another "
-        "--data.target"
+        "--data.target, with --data.path another --data.target_type"
     )

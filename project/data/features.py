@@ -1,0 +1,58 @@
+"""`Features`: datasets whose samples are numbers and no images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from project.data.datamodule import ImageDataModule
+
+
+class Features(ImageDataModule):
+    """Base of datasets of features: samples float32 (D,), with classes or real values as targets.
+
+    A subclass is written as any other dataset. Each feature is standardised by mean and standard
+    deviation of the samples that are trained on, without those that are held out.
+
+    Args:
+        measured: What was measured on the samples that are trained on, such as ``mean`` and
+            ``std``, which a run's config keeps; None to measure it.
+        **kwargs: The arguments of `ImageDataModule`.
+    """
+
+    feature_names: Sequence[str]
+
+    def __init__(self, measured: dict[str, Any] | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if measured:
+            self.mean, self.std = measured["mean"], measured["std"]
+
+    @property
+    def checksum_status(self) -> str:
+        return "the installed scikit-learn's"
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What is measured on the samples that are trained on."""
+        self.standardise()
+        return {"mean": list(self.mean), "std": list(self.std)}
+
+    @property
+    def resolved_args(self) -> dict[str, Any]:
+        return {"measured": self.measured}
+
+    def setup(self, stage: str) -> None:
+        self.standardise()
+        super().setup(stage)
+
+    def standardise(self) -> None:
+        """Set mean and standard deviation, unless a run's config has them."""
+        if not hasattr(self, "mean"):
+            super().setup("fit")
+            self.mean, self.std = self.standardisation(self.train_set.x[self.train_indices])
+
+    def standardisation(self, x: Tensor) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the features of samples (N, D), 1 if they are constant."""
+        mean, std = x.double().mean(0), x.double().std(0, correction=0)
+        std[std == 0] = 1
+        return mean.tolist(), std.tolist()
