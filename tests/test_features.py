@@ -181,7 +181,7 @@ def test_points(kind: str) -> None:
     if kind == "line":
         assert torch.allclose(y.double(), 1.5 * x[:, 0] - 0.5, atol=1e-6)
     elif kind == "sine":
-        assert torch.allclose(y.double(), x[:, 0].sin(), atol=1e-6)
+        assert torch.allclose(y.double(), (2 * x[:, 0]).sin(), atol=1e-6)
     elif kind == "circles":
         assert torch.allclose(x.norm(dim=1), 1 - 0.5 * y.double(), atol=1e-6)
     elif kind == "spirals":

@@ -10,6 +10,14 @@ from project.callbacks.gradual_unfreezing import GradualUnfreezing
 from project.callbacks.interruption import Interrupted
 from project.callbacks.last_checkpoint import LastCheckpoint
 from project.callbacks.lookahead import Lookahead
+from project.callbacks.motion import (
+    Backprop,
+    Batches,
+    Boundary,
+    Convolution,
+    Descent,
+    Neuron,
+)
 from project.callbacks.multi_label_plots import MultiLabelPlots
 from project.callbacks.optimizer_modes import OptimizerModes
 from project.callbacks.prediction_writer import PredictionWriter
@@ -21,7 +29,12 @@ from project.callbacks.step_seeds import StepSeeds
 
 __all__ = [
     "EMA",
+    "Backprop",
+    "Batches",
     "BestCheckpoint",
+    "Boundary",
+    "Convolution",
+    "Descent",
     "EvaluationPlots",
     "FilterPlots",
     "GradCAMPlots",
@@ -30,6 +43,7 @@ __all__ = [
     "LastCheckpoint",
     "Lookahead",
     "MultiLabelPlots",
+    "Neuron",
     "OptimizerModes",
     "PredictionWriter",
     "ProgressBar",

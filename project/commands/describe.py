@@ -98,8 +98,10 @@ def print_layers(model: Architecture) -> None:
     from rich.table import Table
 
     *rows, total = layers(model)
-    size = "x".join(map(str, model.input_shape))
-    title = f"{total.name} on {size} images, {model.num_classes} classes"
+    size, count = "x".join(map(str, model.input_shape)), model.num_classes
+    images = f"{size} images, {count} classes"
+    features = f"{size} feature(s), {count} output(s)"
+    title = f"{total.name} on {images if len(model.input_shape) == 3 else features}"
     table = Table(title=title, show_footer=True)
     for name, footer in (
         ("layer", "total"),

@@ -15,6 +15,7 @@ class Features(ImageDataModule):
     deviation of the samples that are trained on, without those that are held out.
 
     Args:
+        standardize: Whether features are standardised; without it they are taken as they are.
         measured: What was measured on the samples that are trained on, such as ``mean`` and
             ``std``, which a run's config keeps; None to measure it.
         **kwargs: The arguments of `ImageDataModule`.
@@ -22,8 +23,11 @@ class Features(ImageDataModule):
 
     feature_names: Sequence[str]
 
-    def __init__(self, measured: dict[str, Any] | None = None, **kwargs) -> None:
+    def __init__(
+        self, standardize: bool = True, measured: dict[str, Any] | None = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
+        self.standardize = standardize
         if measured:
             self.mean, self.std = measured["mean"], measured["std"]
 
@@ -52,7 +56,9 @@ class Features(ImageDataModule):
             self.mean, self.std = self.standardisation(self.train_set.x[self.train_indices])
 
     def standardisation(self, x: Tensor) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of the features of samples (N, D), 1 if they are constant."""
+        """What is subtracted from the features of samples (N, D), and what divides them then."""
+        if not self.standardize:
+            return [0.0] * x.shape[1], [1.0] * x.shape[1]
         mean, std = x.double().mean(0), x.double().std(0, correction=0)
         std[std == 0] = 1
         return mean.tolist(), std.tolist()

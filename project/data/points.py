@@ -21,8 +21,8 @@ NOISE = {"moons": 0.2, "circles": 0.1, "blobs": 1.0, "spirals": 0.05, "line": 0.
 class Points(Features):
     """Points (x1, x2) of several classes, or points x1 with a real value, to look at.
 
-    Moons, circles and blobs are scikit-learn's. A spiral turns once and a half, a line is
-    1.5 x1 - 0.5, a sine is sin(x1), with x1 from -3 to 3. The test set is drawn from another seed.
+    Moons, circles and blobs are scikit-learn's. A spiral turns once and a half; a line is
+    1.5 x1 - 0.5 and a sine sin(2 x1), with x1 from 0 to 4. The test set is drawn from another seed.
 
     Args:
         kind: moons and circles have two classes, blobs and spirals any number; line and sine have
@@ -97,6 +97,6 @@ def draw(
         angles = 3 * math.pi * radius + 2 * math.pi * y / classes
         x = radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
         return x + noise * random.standard_normal(x.shape), y
-    x = random.uniform(-3, 3, (samples, 1))
-    clean = np.sin(x[:, 0]) if kind == "sine" else 1.5 * x[:, 0] - 0.5
+    x = random.uniform(0, 4, (samples, 1))
+    clean = np.sin(2 * x[:, 0]) if kind == "sine" else 1.5 * x[:, 0] - 0.5
     return x, clean + noise * random.standard_normal(samples)

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Row = dict[str, str]  # of metrics.csv, without empty cells
-HISTORIES = {
-    "train/loss": "training loss",
-    "val/loss": "validation loss",
-    "val/acc": "validation accuracy",
-}
+LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
+SCORES = {"val/acc": "validation accuracy", "val/f1": "validation F1", "val/r2": "validation R²"}
 
 
 def history(rows: list[Row], title: str) -> Figure:
@@ -49,26 +46,28 @@ def history(rows: list[Row], title: str) -> Figure:
 
 
 def histories(groups: dict[str, list[list[Row]]]) -> Figure:
-    """Losses and accuracy over epochs: a thin line for each run, a strong one for a group's mean.
+    """Losses and a score over epochs: a thin line for each run, a strong one for a group's mean.
 
     Args:
         groups: Rows of each run, by the name of its group.
     """
-    figure, axes = new_figure(15, 4.6, columns=len(HISTORIES))
+    every_row = [row for runs in groups.values() for rows in runs for row in rows]
+    scores = [name for name in SCORES if any(name in row for row in every_row)]
+    shown = LOSSES | {name: SCORES[name] for name in scores[:1]}
+    figure, axes = new_figure(5 * len(shown), 4.6, columns=len(shown))
     for number, (group, runs) in enumerate(groups.items()):
         color, style = f"C{number % 10}", ("-", "--", ":", "-.")[number // 10 % 4]
         label = f"{caption(group, 200 // min(len(groups), 4))} ({len(runs)})"
-        for a, metric in zip(axes, HISTORIES, strict=True):
+        for a, metric in zip(axes, shown, strict=True):
             curves = [curve for rows in runs if (curve := by_epoch(rows, metric))]
             draw_curves(a, curves, color, style, label)
-    every_row = [row for runs in groups.values() for rows in runs for row in rows]
-    for a, (metric, title) in zip(axes, HISTORIES.items(), strict=True):
+    for a, (metric, title) in zip(axes, shown.items(), strict=True):
         a.set(title=title, xlabel="epoch")
         positive = all(float(row[metric]) > 0 for row in every_row if metric in row)
         if metric.endswith("loss") and positive:
             a.set_yscale("log")
         a.grid(alpha=0.3)
-    handles, labels = axes[-1].get_legend_handles_labels()
+    handles, labels = axes[1].get_legend_handles_labels()
     columns = min(len(groups), 4)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
     return figure

@@ -2,8 +2,9 @@
 
 Runs that differ in seed and fold only make a group. Two groups are compared on the same samples:
 one run against one with McNemar's exact test, several against several with the Obuchowski-Rockette
-test. A figure shows all histories, one above the other. --latex and --markdown write a paper's
-table, in which an accuracy is bold if these tests find it higher than each other one.
+test. A figure shows all histories, one above the other, and another one the optimisers' paths where
+the callback Descent has recorded each of them over the same two weights. --latex and --markdown
+write a paper's table, in which an accuracy is bold if these tests find it higher than each other.
 """
 
 import csv
@@ -20,6 +21,7 @@ from project.analysis.group import Group, group_runs, in_order, plus_minus
 from project.analysis.run_result import read_runs
 from project.analysis.significance import significance
 from project.cli.console import new_console
+from project.commands.compare.descents import draw_descents
 from project.commands.compare.paper_table import as_latex, as_markdown, paper_table
 from project.errors import UserError
 from project.run.folder import common_folder, shown, write_atomically
@@ -72,12 +74,16 @@ def run(arguments: Any) -> None:
     picture = arguments.picture or common_folder(folders) / "compare.png"
     curves = {group.name: [result.history for result in group.results] for group in groups}
     plots.save(plots.histories(curves), picture)
+    paths = picture.with_stem(f"{picture.stem}_descent")
+    descents = draw_descents(groups, paths)
     console = new_console()
     console.print(as_table(rows))
     if test:
         line = test.in_words(groups[0].name, groups[1].name)
         console.print(line, highlight=False, soft_wrap=True)
     console.print(f"histories: {shown(picture.absolute())}", highlight=False, soft_wrap=True)
+    if descents:
+        console.print(f"descents: {shown(paths.absolute())}", highlight=False, soft_wrap=True)
 
 
 def as_row(group: Group) -> dict[str, Any]:

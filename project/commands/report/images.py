@@ -29,6 +29,11 @@ def as_uri(image: Path | io.BytesIO, size: Size) -> str:
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
+def as_gif(path: Path) -> str:
+    """An animated GIF as a data URI, as it is."""
+    return f"data:image/gif;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
 def opened(image: Path | io.BytesIO) -> Any:
     """A Pillow image in RGB.
 

@@ -7,7 +7,7 @@ from project.analysis.group import in_order
 from project.analysis.origin import PACKAGES, command, commit
 from project.analysis.paired_predictions import predicts_classes
 from project.analysis.run_result import RunResult
-from project.commands.report.images import Size, as_uri
+from project.commands.report.images import Size, as_gif, as_uri
 
 MOST_CLASSES = 100  # in a table; with more classes it has half as many, those recognised worst
 FIGURES = {
@@ -19,6 +19,14 @@ FIGURES = {
     "predictions": "Predictions",
     "filters": "Filters of the first layer",
     "feature_maps": "Feature maps",
+}
+MOTIONS = {
+    "boundary": "What the network says of each point",
+    "descent": "The path of the optimiser",
+    "neuron": "A neuron",
+    "backprop": "Gradients by layer",
+    "convolution": "Convolution and pooling",
+    "batches": "The samples of each batch",
 }
 SPLITS = {"val": "validation", "test": "test"}
 
@@ -78,6 +86,10 @@ def figures(result: RunResult, split: str, size: Size) -> list[dict[str, Any]]:
                     "narrow": kind == "confusion_matrix",
                 }
             )
+    for kind, title in MOTIONS.items():
+        if (path := result.run.figures / f"{kind}.gif").exists():
+            picture = {"title": title, "source": as_gif(path), "first": False, "narrow": False}
+            found.append(picture)
     return found
 
 

@@ -58,7 +58,7 @@ class CSV(Features):
         measured: dict[str, Any] | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(measured, **kwargs)
+        super().__init__(measured=measured, **kwargs)
         if not 0 < test_size < 1:
             raise UserError(f"--data.test_size {test_size} must be a fraction between 0 and 1")
         self.path, self.target, self.test_size = Path(path).absolute(), target, test_size
