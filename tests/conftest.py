@@ -4,6 +4,7 @@ import functools
 import gc
 import hashlib
 import http.server
+import itertools
 import os
 import pickle
 import re
@@ -93,7 +94,7 @@ def drawing() -> Iterator[set[str]]:
     import matplotlib.image
     from matplotlib.figure import Figure
 
-    from project.plots import figure
+    from project.plots import figure, film
 
     reasons: set[str] = set()
     show_literally, savefig = figure.show_literally, Figure.savefig
@@ -108,7 +109,13 @@ def drawing() -> Iterator[set[str]]:
         else:
             matplotlib.image.imsave(file, np.zeros((1, 1, 3), np.uint8), format="png")
 
+    draw_frame, shades = film.as_frame, itertools.cycle(range(256))
+
+    def as_frame(figure: Figure) -> Image.Image:
+        return draw_frame(figure) if reasons else Image.new("L", (1, 1), next(shades))
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(film, "as_frame", as_frame)
         patch.setattr(figure, "show_literally", prepare)
         patch.setattr(Figure, "savefig", save)
         yield reasons

@@ -156,6 +156,7 @@ def test_the_path_is_longest_along_its_directions() -> None:
 # ---------------------------------------------------------------- the others
 
 
+@pytest.mark.draws
 def test_each_moves_changes_nothing_and_resumes(fit: Fit) -> None:
     kinds = ["Boundary", "Backprop", "Neuron", "Batches"]
     flags = [word for kind in kinds for word in drawn_by(kind, frames=3)]
