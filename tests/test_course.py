@@ -52,6 +52,7 @@ FIRST = [(path, fit_commands(path)[0]) for path in FILES]
 
 
 @pytest.mark.slow
+@pytest.mark.draws
 @pytest.mark.needs("mnist", "LeNet")
 @pytest.mark.parametrize(("path", "command"), FIRST)
 def test_config_that_teaches(
