@@ -290,6 +290,11 @@ def test_commands_work_on_features(fit: Fit, capsys: pytest.CaptureFixture[str])
         (lambda rows: rows[:1], [], "1 row(s)"),
         (lambda rows: [rows[0][:4], *rows[1:]], [], "line 2 has 4 cells, but there are 5"),
         (lambda rows: [[*r[:4], 7] for r in rows], ["--data.target_type=class"], "price is 7 in"),
+        (
+            lambda rows: rows,
+            ["--data.target=city", "--data.target_type=number"],
+            "no number: mend it, or give --data.target_type class",
+        ),
         (lambda rows: rows, ["--data.ignore=[id,area,city,rooms]"], "has no column to predict"),
         (lambda rows: rows, ["--data.target=city"], "another --data.target"),
     ],

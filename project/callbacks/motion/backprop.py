@@ -12,8 +12,8 @@ from project.callbacks.motion.motion import Moment, Motion
 class Backprop(Motion):
     """Draws the norm of the gradient of each layer's weights over the steps.
 
-    Under sigmoids it falls from layer to layer towards the input (Hochreiter, 1991), under ReLU it
-    does not.
+    Under sigmoids it falls steeply from layer to layer towards the input (Hochreiter, 1991), under
+    ReLU far less. A weight without a gradient counts as zero.
     """
 
     name = "backprop"
@@ -28,7 +28,8 @@ class Backprop(Motion):
         last = step == trainer.estimated_stepping_batches
         if step % self.every and not last:
             return
-        gradients = [p.grad for _, p in weights(pl_module) if p.grad is not None]
+        none = torch.zeros(1, device=pl_module.device)
+        gradients = [none if p.grad is None else p.grad for _, p in weights(pl_module)]
         self.norms = {"norms": torch.stack(torch._foreach_norm(gradients)).float()}
 
     def look(self, trainer: L.Trainer, model: Any) -> Moment | None:

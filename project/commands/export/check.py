@@ -52,7 +52,7 @@ def largest_difference(
 ) -> float:
     """The largest difference between the predictions of a file and of a model.
 
-    Of values above 1, as a regression may have them, it is a fraction of the greatest one.
+    It is relative to the greatest prediction if that is above 1, as it may be in a regression.
 
     Args:
         compute: The function that the file computes.

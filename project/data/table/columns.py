@@ -32,6 +32,9 @@ def find_classes(table: Table, target: str, kind: Literal["class", "number"] | N
     for i, cell in enumerate(cells):
         if is_missing(cell):
             raise UserError(f"{table.where(i)} has no {target}, which is the target: complete it")
+        if kind == "number" and number(cell) is None:
+            advice = "mend it, or give --data.target_type class"
+            raise UserError(f"{table.where(i)} has {printable(cell)!r}, no number: {advice}")
     if kind == "number" or (kind is None and all(number(cell) is not None for cell in cells)):
         return []
     classes = sorted(set(cells))
