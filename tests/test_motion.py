@@ -178,7 +178,9 @@ def test_each_moves_changes_nothing_and_resumes(fit: Fit) -> None:
             for step, moment in one.moments.items():
                 assert all(torch.equal(x, two.moments[step][name]) for name, x in moment.items())
     main(["report", str(run.folder)])
-    assert (run.folder / "report.html").read_text().count("data:image/gif") == 4
+    page = (run.folder / "report.html").read_text()
+    for title in ("says of each point", "A neuron", "Gradients by layer", "samples of each batch"):
+        assert title in page
 
 
 def test_boundary_has_the_networks_probabilities(fit: Fit) -> None:

@@ -29,9 +29,19 @@ def as_uri(image: Path | io.BytesIO, size: Size) -> str:
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
-def as_gif(path: Path) -> str:
-    """An animated GIF as a data URI, as it is."""
-    return f"data:image/gif;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def as_film(path: Path, size: Size) -> str:
+    """An animated GIF as a data URI in WebP, no wider than ``size``."""
+    from PIL import Image, ImageSequence
+
+    frames, durations = [], []
+    with Image.open(path) as film:
+        for frame in ImageSequence.Iterator(film):
+            durations.append(frame.info.get("duration", 100))
+            frames.append(frame.convert("RGB"))
+            frames[-1].thumbnail((size.width, 4 * size.width))
+    packed, more = io.BytesIO(), {"append_images": frames[1:], "duration": durations, "loop": 0}
+    frames[0].save(packed, "WEBP", save_all=True, quality=size.quality, method=2, **more)
+    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
 
 
 def opened(image: Path | io.BytesIO) -> Any:

@@ -7,7 +7,7 @@ from project.analysis.group import in_order
 from project.analysis.origin import PACKAGES, command, commit
 from project.analysis.paired_predictions import predicts_classes
 from project.analysis.run_result import RunResult
-from project.commands.report.images import Size, as_gif, as_uri
+from project.commands.report.images import Size, as_film, as_uri
 
 MOST_CLASSES = 100  # in a table; with more classes it has half as many, those recognised worst
 FIGURES = {
@@ -88,7 +88,12 @@ def figures(result: RunResult, split: str, size: Size) -> list[dict[str, Any]]:
             )
     for kind, title in MOTIONS.items():
         if (path := result.run.figures / f"{kind}.gif").exists():
-            picture = {"title": title, "source": as_gif(path), "first": False, "narrow": False}
+            picture = {
+                "title": title,
+                "source": as_film(path, size),
+                "first": False,
+                "narrow": False,
+            }
             found.append(picture)
     return found
 
