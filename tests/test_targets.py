@@ -100,12 +100,12 @@ def test_regressions_are_compared_and_reported(
     for hidden in ("[]", "[4]"):
         cli = fit(*REGRESSION, "--trainer.max_epochs=1", f"--model.hidden={hidden}")
         main(["test", *QUIET, f"--run={cli.run.folder}"])
-    main(["compare", "runs/diabetes_mlp"])
+    main(["compare", "runs/patients_mlp"])
     said = capsys.readouterr().out
     assert "test/r2" in said
     assert "the test counts correct classes" in said
-    main(["report", "runs/diabetes_mlp"])
-    page = Path("runs/diabetes_mlp/report.html").read_text()
+    main(["report", "runs/patients_mlp"])
+    page = Path("runs/patients_mlp/report.html").read_text()
     assert "the test counts correct classes" in page
     assert "Predicted and true values, test set" in page
 
