@@ -1,7 +1,7 @@
 """A run in Python: what `from project import load` gives."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -121,7 +121,8 @@ class LoadedRun:
         Args:
             images: An image or several of them. An image is the path of a file, a PIL image, or a
                 uint8 array (H, W) or (H, W, C) with C = 1 (grey), 3 (RGB) or 4 (RGBA), of any size.
-                If the dataset has no images, it is an array of the shape of a sample.
+                If the dataset has no images, it is an array of the shape of a sample, or for a
+                table a dict of a row's cells by column.
 
         Returns:
             A prediction for each image, in order.
@@ -135,7 +136,7 @@ class LoadedRun:
                 "predict needs a network with an objective and data of project.data, "
                 f"not {type(model).__name__} and {type(data).__name__}: use .model and .data"
             )
-        one = isinstance(images, str | np.ndarray) or not isinstance(images, Iterable)
+        one = isinstance(images, str | np.ndarray | Mapping) or not isinstance(images, Iterable)
         given = [images] if one else list(images)
         if not given:
             return []

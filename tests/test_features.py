@@ -47,6 +47,17 @@ def write(rows: list[list[object]], names: list[str] = COLUMNS, path: str = "hou
     return f"--data.path={path}"
 
 
+def csv_rows(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def as_features(rows: list[list[object]]) -> torch.Tensor:
+    """Area, one of Lima, Oslo and Rome, and rooms."""
+    cities = [[float(city == name) for name in ("Lima", "Oslo", "Rome")] for _, _, city, *_ in rows]
+    return torch.tensor([[row[1], *c, row[3]] for row, c in zip(rows, cities, strict=True)])
+
+
 HOUSES = [
     *("--model=MLP", "--data=CSV", "--data.target=price", "--data.ignore=[id]"),
     *("--objective=Regression", "--data.batch_size=32"),
@@ -254,6 +265,43 @@ def test_csv_trains_resumes_tests_predicts_and_exports(
     expected = 100_000 + 100_000 + 15_000
     assert prediction.values[0] == pytest.approx(expected, rel=0.15)
     assert all(50_000 < value < 400_000 for value in written)
+
+
+@pytest.mark.needs("table", "scikit_learn")
+def test_rows_of_another_table_are_predicted(fit: Fit, fails: Fails) -> None:
+    args = [*HOUSES, write(houses()), "--objective.standardize=true", "--trainer.max_epochs=2"]
+    run = str(fit(*args).run.folder)
+    rows = houses()[5:17]
+    as_trained = load(run).predict(as_features(rows))
+    shuffled = [["extra", *reversed(row[:4])] for row in rows]
+    write(shuffled, ["note", "rooms", "city", "area", "id"], "new.csv")
+    main(["predict", "--run", run, "--table", "new.csv", *QUIET])
+    with find_run(Path(run)).predictions.open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [*written[0]] == ["note", "rooms", "city", "area", "id", "price"]
+    assert [row["id"] for row in written] == [str(row[0]) for row in rows]
+    assert [row["price"] for row in written] == [p.row["price"] for p in as_trained]
+    for given in ([dict(zip(COLUMNS, row, strict=True)) for row in rows], csv_rows("new.csv")):
+        assert [p.values for p in load(run).predict(given)] == [p.values for p in as_trained]
+
+    write(rows, path="complete.csv")  # with the target
+    main(["predict", "--run", run, "--table", "complete.csv", *QUIET])
+    assert [*csv_rows(str(find_run(Path(run)).predictions))[0]][-2:] == ["price", "predicted_price"]
+    predict = ["predict", *QUIET, "--run", run]
+    assert "give --table, a CSV file" in fails(*predict)
+    assert "cannot read none.csv (No such file or directory): give --table" in fails(
+        *predict, "--table=none.csv"
+    )
+    write([row[:1] for row in rows], ["id"], "short.csv")
+    assert "short.csv lacks the column area" in fails(*predict, "--table=short.csv")
+    digits = str(fit("--trainer.max_epochs=1").run.folder)
+    assert "this one needs --images" in fails("predict", "--run", digits, "--table=new.csv")
+    iris = str(
+        fit(
+            "--model=MLP", "--data=Iris", "--data.batch_size=16", "--trainer.max_epochs=1"
+        ).run.folder
+    )
+    assert "takes arrays of features" in fails("predict", "--run", iris, "--table=new.csv")
 
 
 @pytest.mark.needs("table", "export", "check", "report", "compare", "describe")

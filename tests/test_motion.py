@@ -92,10 +92,8 @@ RULES = {
 }
 
 
-def test_paths_are_those_of_the_lectures_rules(
-    fit: Fit, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Six optimisers from the same start, over 50 steps, and the picture of all of them."""
+def test_paths_are_those_of_the_lectures_rules(fit: Fit) -> None:
+    """Six optimisers from the same start, over 50 steps."""
     starts = []
     for name, (rule, rate, flags) in RULES.items():
         flags = [*flags, f"--optimizer.lr={rate}", f"--experiment={name}"]
@@ -117,8 +115,17 @@ def test_paths_are_those_of_the_lectures_rules(
         error = grid[0][1] * x + grid[1][3] - y
         assert surface[3, 1] == pytest.approx((error**2).mean(), rel=1e-4)
     assert len(set(starts)) == 1
+
+
+@pytest.mark.needs("compare")
+def test_compare_draws_the_paths_in_one_picture(
+    fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SGD", "Adam"):
+        flags = [*RULES[name][2], "--optimizer.lr=0.1", f"--experiment={name}"]
+        fit(*LINE, *flags, *drawn_by("Descent", points=5, frames=12))
     capsys.readouterr()
-    main(["compare", *(f"runs/{name}" for name in RULES), "--picture=all.png"])
+    main(["compare", "runs/SGD", "runs/Adam", "--picture=all.png"])
     assert "descents: all_descent.png" in capsys.readouterr().out
     with Image.open("all_descent.gif") as picture:
         assert picture.n_frames > 10
@@ -177,6 +184,13 @@ def test_each_moves_changes_nothing_and_resumes(fit: Fit) -> None:
             assert one.moments.keys() == two.moments.keys()
             for step, moment in one.moments.items():
                 assert all(torch.equal(x, two.moments[step][name]) for name, x in moment.items())
+
+
+@pytest.mark.needs("report")
+def test_a_report_has_the_pictures(fit: Fit) -> None:
+    kinds = ["Boundary", "Backprop", "Neuron", "Batches"]
+    flags = [word for kind in kinds for word in drawn_by(kind, frames=2)]
+    run = fit(*MOONS, "--trainer.max_epochs=1", *flags).run
     main(["report", str(run.folder)])
     page = (run.folder / "report.html").read_text()
     for title in ("says of each point", "A neuron", "Gradients by layer", "samples of each batch"):

@@ -36,7 +36,7 @@ class Group:
             "folds": [result.config.get("data.fold") for result in self.results],
             "parameters": self.results[0].environment.get("parameters"),
             "metrics": {name: {**mean_std(v), "values": v} for name, v in values.items()},
-            "seconds": round(statistics.fmean(result.seconds for result in self.results), 1),
+            "seconds": round(statistics.fmean(result.seconds for result in self.results), 2),
             "num_test_evaluations": sum(len(result.test_log) for result in self.results),
         }
 

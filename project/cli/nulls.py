@@ -10,13 +10,8 @@ from jsonargparse import Namespace
 from project.cli.naming import flatten
 from project.errors import UserError
 
-FILES = (
-    "config",
-    "c",
-    "run",
-    "images",
-    "",
-)  # options whose values are files, which may have any name
+# Options whose values are files, which may have any name.
+FILES = ("config", "c", "run", "images", "table", "")
 # Classes that every run needs, and what to give in the place of null.
 NEEDED = {
     "optimizer": "give a class of torch.optim",

@@ -51,6 +51,7 @@ OWN_KEYS = {
     "find": "fit takes",
     "checkpoint": "validate, test, predict and export take",
     "images": "predict and export take",
+    "table": "predict takes",
     "format": "export takes",
     "output": "export takes",
     "input_shape": "describe takes",

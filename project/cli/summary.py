@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Timer
 from project.cli.console import new_console
 from project.errors import UserError, printable
 from project.loggers.wandb import WandB
+from project.models import Classification, Objective
 from project.run.folder import Run, shown
 
 log = logging.getLogger(__name__)
@@ -55,23 +56,30 @@ def print_worst_classes(table: Path, most: int = 10) -> None:
 
 
 def print_predictions(
-    images: list[Path], columns: list[str], rows: list[list[Any]], most: int = 10
+    what: str,
+    samples: list[str],
+    objective: Objective,
+    columns: list[str],
+    rows: list[list[Any]],
+    most: int = 10,
 ) -> None:
-    """Print the predictions for the first ``most`` images.
+    """Print the predictions for the first ``most`` samples.
 
     Args:
-        images: N files.
-        columns: Names of the cells that are printed; a row may have more.
-        rows: Cells of the N images.
-        most: Number of images that are printed.
+        what: What a sample is, such as an image.
+        samples: Names of the N samples.
+        objective: What the predictions are.
+        columns: Names of the cells, of which the first are printed.
+        rows: Cells of the N samples.
+        most: Number of samples that are printed.
     """
     from rich.table import Table
 
-    title = f"the first {most} of {len(images)} images" if len(images) > most else None
-    printed = Table("image", *map(printable, columns), title=title)
-    for image, row in zip(images[:most], rows, strict=False):
-        cells = [shown(image), *map(str, row[: len(columns)])]
-        printed.add_row(*map(printable, cells))
+    columns = columns[: 2 if isinstance(objective, Classification) else 4]
+    title = f"the first {most} of {len(samples)} {what}s" if len(samples) > most else None
+    printed = Table(what, *map(printable, columns), title=title)
+    for sample, row in zip(samples[:most], rows, strict=False):
+        printed.add_row(*map(printable, [sample, *map(str, row[: len(columns)])]))
     new_console().print(printed)
 
 

@@ -12,7 +12,7 @@ CONFIG_COMMANDS = {
     "fit": "train; without a config, on handwritten digits that need no download",
     "validate": "evaluate on the validation set",
     "test": "evaluate on the test set",
-    "predict": "classify images of your own: --run RUN --images FILE_OR_FOLDER ...",
+    "predict": "predict images of your own: --run RUN --images FILE_OR_FOLDER ...",
     "describe": "show the layers of a network, their output shapes, parameters and MACs",
     "check": "find out in seconds what is wrong with data and model",
     "prepare": "make a cache of images in the size of --data.cache",

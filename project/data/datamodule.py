@@ -79,7 +79,7 @@ class ImageDataModule(DeviceTransforms):
         self.fold, self.num_folds, self.fraction = fold, num_folds, fraction
         self.balance, self.repeats = balance, repeats
         self.policies: list[Augmentation] = []  # those of `augment` that workers apply
-        self.images: list[Path] = []  # the images that `predict` is given
+        self.given: list[Path] = []  # the files that `predict` is given
 
     @classmethod
     def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, ...]]:
@@ -118,7 +118,7 @@ class ImageDataModule(DeviceTransforms):
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
         if stage == "predict":
-            self.predict_set = without_classes(self.images, self.decoder())
+            self.predict_set = without_classes(self.given, self.decoder())
 
     def decoder(self) -> Callable[[bytes], Tensor]:
         """Function from an encoded image of any size to uint8 (C, H, W), or a ValueError."""

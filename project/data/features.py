@@ -1,11 +1,14 @@
 """`Features`: datasets whose samples are numbers and no images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from project.data.datamodule import ImageDataModule
+from project.data.sampler import TensorImages
+from project.errors import UserError
 
 
 class Features(ImageDataModule):
@@ -47,7 +50,29 @@ class Features(ImageDataModule):
 
     def setup(self, stage: str) -> None:
         self.standardise()
-        super().setup(stage)
+        if stage == "predict":
+            self.predict_set = self.read(self.given[0])
+        else:
+            super().setup(stage)
+
+    def read(self, table: Path) -> TensorImages:
+        """The samples in a table of the user's own, with indices in place of targets.
+
+        Raises:
+            UserError: The dataset is none of a table.
+        """
+        raise UserError(
+            "--table is for runs on a CSV file (--data CSV): in Python, project.load(RUN).predict "
+            "takes arrays of features"
+        )
+
+    def features(self, row: Mapping[str, Any]) -> Tensor:
+        """The features (D,) in a row of a table: a cell for each column.
+
+        Raises:
+            UserError: The dataset is none of a table.
+        """
+        raise UserError("a row of names and cells needs a run on a CSV file: give arrays")
 
     def standardise(self) -> None:
         """Set mean and standard deviation, unless a run's config has them."""

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from project.data.datamodule import ImageDataModule
 from project.data.encoded_images import EncodedImages
+from project.data.features import Features
 from project.data.folders import SUFFIXES, images_below, warn_of_others
 from project.data.images import UnreadableImage
 from project.errors import UserError
@@ -56,7 +58,8 @@ def as_sample(image: Any, index: int, data: ImageDataModule) -> Tensor:
     """A sample as the dataset has them: uint8 (C, H, W), or float32 of another shape.
 
     Args:
-        image: A file's path, a PIL image or an array; for a dataset without images a sample.
+        image: A file's path, a PIL image or an array; for a dataset without images a sample, or a
+            row of a table.
         index: Its index in the user's list, for errors.
         data: The dataset that the network was trained on.
 
@@ -70,6 +73,8 @@ def as_sample(image: Any, index: int, data: ImageDataModule) -> Tensor:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UnreadableImage(name, reason) from None
+    if isinstance(image, Mapping) and isinstance(data, Features):
+        return data.features(image)
     try:
         sample = torch.as_tensor(image, dtype=torch.float32)
     except (TypeError, ValueError) as error:

@@ -27,9 +27,9 @@ def real_images(data: ImageDataModule, images: list[str] | None) -> tuple[Tensor
     """
     count = sum(BATCHES)
     if images:
-        data.images = find_images(images)
+        data.given = find_images(images)
         data.setup("predict")
-        found = map(data.predict_set.image, range(len(data.images)))
+        found = map(data.predict_set.image, range(len(data.given)))
         readable = (image for image in found if image is not None)
         return stack(list(islice(readable, count))), skipped(data.predict_set)
     if isinstance(data, DownloadedDataModule):

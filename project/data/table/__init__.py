@@ -1,6 +1,6 @@
 """A CSV file of your own: a sample in each row, a feature in each column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from project.data.table.columns import (
     warn_of_useless,
 )
 from project.data.table.file import Table, numbers_of, read_table
+from project.data.table.rows import TableRows
 from project.errors import UserError
 
 
@@ -154,3 +155,10 @@ class CSV(Features):
 
     def load(self, train: bool) -> TensorImages:
         return TensorImages(*self.samples.__getitems__(self.rows()[0 if train else 1]))
+
+    def read(self, table: Path) -> TableRows:
+        return TableRows(read_table(table, {}, "--table", least=1), self.columns, self.fill)
+
+    def features(self, row: Mapping[str, Any]) -> Tensor:
+        cells = ["" if cell is None else str(cell) for cell in row.values()]
+        return features_of(Table(Path("the row"), [*row], [cells], []), self.columns, self.fill)[0]

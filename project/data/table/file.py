@@ -19,7 +19,7 @@ class Table(NamedTuple):
         path: The file.
         names: Names of its columns.
         rows: The cells of each row.
-        lines: The line in the file at which each row ends.
+        lines: The line in the file at which each row ends; none for a row that is in no file.
     """
 
     path: Path
@@ -34,19 +34,23 @@ class Table(NamedTuple):
 
     def where(self, row: int) -> str:
         """How messages call a row."""
-        return f"{self.path}, line {self.lines[row]}"
+        return f"{self.path}, line {self.lines[row]}" if self.lines else str(self.path)
 
 
-def read_table(path: Path, named: dict[str, list[str]]) -> Table:
+def read_table(
+    path: Path, named: dict[str, list[str]], flag: str = "--data.path", least: int = 10
+) -> Table:
     """The content of a CSV file, whose first line has the names of the columns.
 
     Args:
         path: The file.
         named: The columns that an argument of the dataset names, by the argument's name.
+        flag: What names the file on the command line.
+        least: The number of rows that it needs.
 
     Raises:
-        UserError: It cannot be read, lacks a column, has less than ten rows, or a row is too long
-            or too short.
+        UserError: It cannot be read, lacks a column, has too few rows, or a row is too long or too
+            short.
     """
     rows, lines = [], []
     try:
@@ -59,18 +63,19 @@ def read_table(path: Path, named: dict[str, list[str]]) -> Table:
                     lines.append(reader.line_num)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read {path} ({reason}): give --data.path a CSV file") from None
+        raise UserError(f"cannot read {path} ({reason}): give {flag} a CSV file") from None
     if not names or not rows:
         what = "is empty" if not names else "has names of columns and no row"
         raise UserError(f"{path} {what}: it needs a line of names, and a row for each sample")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path} has two columns called {printable(twice[0])!r}: rename one")
-    for flag, name in [(flag, name) for flag, some in named.items() for name in some]:
+    for key, name in [(key, name) for key, some in named.items() for name in some]:
         if name not in names:
             known = printable(", ".join(names))
-            raise UserError(f"{path} has no column {name} (--data.{flag}): it has {known}")
-    if len(rows) < 10:
-        raise UserError(f"{path} has {len(rows)} row(s): it needs ten or more to hold some out")
+            raise UserError(f"{path} has no column {name} (--data.{key}): it has {known}")
+    if len(rows) < least:
+        few = f"{len(rows)} row(s): it needs {least} or more to hold some out"
+        raise UserError(f"{path} has {few}")
     table = Table(path, names, rows, lines)
     for i, row in enumerate(rows):
         if len(row) != len(names):

@@ -1,24 +1,18 @@
-"""`python -m project predict`: classify images of your own with a run."""
+"""The predictions of images: a table, a figure of the first ones, and Grad-CAM."""
 
-import csv
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from project import plots
-from project.callbacks.grad_cam_plots import check_explainable
 from project.callbacks.plots import output_names
-from project.cli.keys import add_checkpoint, add_explain, add_images
-from project.cli.summary import print_predictions, print_summary
-from project.cli.trainer import evaluation_trainer, open_run
+from project.cli.summary import print_predictions
+from project.commands.predict.rows import write_table
 from project.data.encoded_images import EncodedImages
-from project.data.given_images import find_images, skipped
-from project.errors import writing
+from project.data.given_images import skipped
 from project.models import Classification, Objective
-from project.models.checks import check_predicts
 from project.models.grad_cam import CHUNK, grad_cam
 from project.run.folder import Run, shown
 
@@ -29,35 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 24  # images in a figure
 
 
-def add_arguments(parser: Any) -> None:
-    """Add ``--checkpoint``, ``--images`` and ``--explain``."""
-    add_checkpoint(parser)
-    add_images(parser)
-    add_explain(parser)
-
-
-def run(cli: "CLI") -> None:
-    """Predict with the checkpoint that ``--checkpoint`` names."""
-    cli.build(pretrained=False)
-    check_predicts("predict", cli.model)
-    cli.run = open_run(cli)
-    if cli.config.explain:
-        check_explainable(cli.model, cli.config.explain_layer)
-    cli.trainer = evaluation_trainer(cli, "predict")
-    data = cli.datamodule
-    data.images = find_images(cli.config.images or [])
-    batches = cli.trainer.predict(
-        cli.model, datamodule=data, ckpt_path=str(cli.checkpoint), weights_only=True
-    )
-    predictions = torch.cat([batch.float() for batch in batches or []])
-    rows = write_results(cli.run, data.predict_set, predictions, cli.model.objective, data)
-    rows["predicted"] += f" with {cli.checkpoint.name}"
-    if cli.config.explain:
-        rows |= explain(cli, predictions)
-    print_summary(cli.run, cli.trainer, rows)
-
-
-def write_results(
+def write_images(
     run: Run, images: EncodedImages, predictions: Tensor, objective: Objective, data: Any
 ) -> dict[str, str]:
     """Write predictions.csv and a figure of the first 24 images, and print the first ten.
@@ -76,8 +42,9 @@ def write_results(
     names = output_names(data, predictions.shape[1])
     columns, cells = objective.table(predictions, names)
     files = [images.files.path(i) for i in read.tolist()]
-    write_table(run.predictions, files, columns, cells)
-    print_predictions(files, columns[: 2 if isinstance(objective, Classification) else 4], cells)
+    rows = [[file, *row] for file, row in zip(files, cells, strict=True)]
+    write_table(run.predictions, ["image", *columns], rows)
+    print_predictions("image", list(map(shown, files)), objective, columns, cells)
     first, drawn = images.__getitems__(read[:SHOWN])
     captions, in_figure = (
         [images.files.path(i).name for i in drawn.tolist()],
@@ -131,24 +98,3 @@ def explain(cli: "CLI", predictions: Tensor) -> dict[str, str]:
     figure = plots.image_grid(torch.stack(drawn), captions, title, 6, 2.0)
     plots.save(figure, cli.run.figures / "cam.png")
     return {"explained": shown(folder)}
-
-
-def write_table(path: Path, images: list[Path], columns: list[str], rows: list[list[Any]]) -> None:
-    """Write a row for each image: its path, then the cells of its prediction.
-
-    The table is UTF-8, so that every program reads it: a byte of a path that is not is written as
-    an escape.
-
-    Args:
-        path: CSV file to write.
-        images: N files.
-        columns: Names of the cells.
-        rows: Cells of the N images.
-    """
-    with (
-        writing(path),
-        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["image", *columns])
-        writer.writerows([image, *row] for image, row in zip(images, rows, strict=True))
