@@ -16,6 +16,7 @@ import project.models
 from project.commands import COMMANDS
 from project.commands.new.omission import without
 from project.commands.new.parts import Part, find_parts, needed_by, texts_of
+from tests.conftest import is_there
 
 pytestmark = pytest.mark.needs("new")
 ROOT = Path(project.__file__).parent.parent
@@ -39,7 +40,7 @@ NAMES = {
     *COMMANDS.keys() - {"fit", "validate", "test", "predict"},
     *modules(project.models, L.LightningModule, project.models.MLP),
     *modules(project.data, L.LightningDataModule, project.data.Digits),
-    "tune",  # fit offers --find if it is there
+    *({"tune"} if is_there("tune") else ()),  # fit offers --find if it is there
 }
 PARTS = [part for part in find_parts(FILES, project.__name__) if part.name in NAMES]
 

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
+from project.analysis.run_result import RunResult
 from project.cli.main import main
 from project.run.checkpoint_io import read_checkpoint
 from project.run.distributed import RankFailure, check_ranks
@@ -164,9 +167,84 @@ def test_torchrun() -> None:
     status, err = ended(nodes[0])
     assert status == 1  # torchrun's own, for the first process's 143
     assert any("ended by SIGTERM, everything is saved" in line for line in err)
-    ended(nodes[1])
+    assert ended(nodes[1])[0] == 1
     assert len(list(Path("runs/digits").iterdir())) == 1
     assert read_checkpoint(last)["global_step"] > 0
+
+
+def of_kubernetes(node: int) -> tuple[str, dict[str, str]]:
+    """What a pod of the Job runs, and its environment."""
+    service, job = yaml.safe_load_all((CLUSTER / "kubernetes.yaml").read_text())
+    spec, name = job["spec"], job["metadata"]["name"]
+    [container] = spec["template"]["spec"]["containers"]
+    env = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert env["NODES"] == str(spec["completions"]) == str(spec["parallelism"])
+    # The name in DNS of an indexed Job's first pod.
+    subdomain = spec["template"]["spec"]["subdomain"]
+    assert env["HOST"] == f"{name}-0.{subdomain}"
+    assert service["metadata"]["name"] == subdomain
+    assert service["spec"]["selector"] == {"job-name": name}
+    claimed = {volume["name"] for volume in spec["template"]["spec"]["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == claimed
+    *shell, command = container["command"]
+    assert shell == ["bash", "-c"]
+    return command, {**env, "DEVICES": "1", "JOB_COMPLETION_INDEX": str(node)}
+
+
+def of_skypilot(node: int) -> tuple[str, dict[str, str]]:
+    """What a machine of the task runs, and its environment."""
+    task = yaml.safe_load((CLUSTER / "skypilot.yaml").read_text())
+    variables = {
+        "NUM_NODES": str(task["num_nodes"]),
+        "NODE_RANK": str(node),
+        "NODE_IPS": "127.0.0.1\n127.0.0.2",
+        "NUM_GPUS_PER_NODE": "1",
+        "TASK_ID": "sky-managed-2026-01-02-03-04-05-678901_project_1-0",
+    }
+    return task["run"], {f"SKYPILOT_{name}": value for name, value in variables.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", [of_kubernetes, of_skypilot])
+def test_two_machines_of_a_cluster_train_one_run(
+    system: Callable[[int], tuple[str, dict[str, str]]],
+) -> None:
+    """Their file's own command, with the variables that the system sets and smaller data."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    recipe = "--config configs/imagenet_resnet50.yaml --data.root /data/imagenet"
+    digits = (
+        f"--config {ROOT}/configs/digits.yaml --trainer.accelerator cpu --trainer.max_epochs 300"
+    )
+
+    def train() -> list[subprocess.Popen]:
+        nodes = []
+        for node in range(2):
+            command, env = system(node)
+            assert recipe in command
+            assert "--runs_dir /runs" in command
+            command = command.replace(recipe, digits).replace("/runs", "runs")
+            command = command.replace("configs/cluster", str(CLUSTER))
+            env = {**env, "PORT": port}
+            if "HOST" in env:
+                env["HOST"] = "127.0.0.1"
+            nodes.append(start("bash", "-c", command, **env))
+        return nodes
+
+    nodes = train()
+    wait_for("runs/digits/*/checkpoints/last.ckpt")
+    evicted = subprocess.run(
+        ["pgrep", "-P", str(nodes[1].pid)], capture_output=True, text=True
+    ).stdout.split()
+    os.kill(int(evicted[0]), signal.SIGTERM)
+    for node in nodes:
+        assert ended(node)[0] != 0
+    for node in train():
+        status, err = ended(node)
+        assert status == 0, err
+    [folder] = Path("runs/digits").iterdir()
+    assert read_checkpoint(Run(folder).checkpoint("last"))["epoch"] == 299
+    assert len(RunResult(Run(folder)).environments) == 2
 
 
 def squeue(*args: str) -> str:

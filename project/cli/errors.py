@@ -17,6 +17,7 @@ from project.cli.messages import one_line
 from project.commands import TRAINER_COMMANDS
 from project.errors import UserError
 from project.run.distributed import RankFailure, check_ranks, requeue
+from project.run.jobs import launcher
 
 # Where an exception may come up, and pass through, that means a wrong flag.
 LOGGERS = {"comet_ml", "litlogger", "mlflow", "wandb"}  # the packages of Lightning's loggers
@@ -90,7 +91,8 @@ def end(error: BaseException) -> NoReturn:
     2            what was typed or a file that was given is wrong, said on one line
     3            another process of the run is gone, or hangs; what was saved is whole
     128 + n      signal n ended a run that was saved: 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM;
-                 of several processes the first has it, the others 0
+                 of several processes the first has it, under torchrun that of each machine;
+                 the others 0
     ===========  ========================================================================
     """
     if isinstance(error, Interrupted):
@@ -100,9 +102,10 @@ def end(error: BaseException) -> NoReturn:
         if error.signum == signal.SIGUSR1 and rank_zero_only.rank == 0:
             message += requeue()
         # What started the processes takes a status for a failure, and kills the first, which has
-        # more to end.
+        # more to end. torchrun on another machine would take a 0 for the end of the training.
         says = rank_zero_only.rank == 0
-        status = 128 + error.signum if says else 0
+        leads = launcher() == "torchrun" and os.environ["LOCAL_RANK"] == "0"
+        status = 128 + error.signum if says or leads else 0
     elif isinstance(error, KeyboardInterrupt):
         message, status, says = (
             "interrupted outside of training; what was saved before is there",
