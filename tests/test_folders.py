@@ -303,7 +303,7 @@ def test_training_images_may_be_smaller(folders: Path, fails: Callable[..., str]
     rows = next(iter(data.train_batches(4)))
     assert data.train_set.__getitems__(rows)[0].shape == (4, 3, 44, 44)
     assert next(iter(data.val_dataloader()))[0].shape[1:] == (3, 56, 56)
-    args = ["fit", "--model=LeNet", "--data=ImageNet", f"--data.root={folders}"]
+    args = ["fit", "--model=MLP", "--data=ImageNet", f"--data.root={folders}"]
     said = fails(*args, "--data.train_size=44", "--data.start_size=48")
     assert "start_size 48 must lie between 1 and the size of training images, 44" in said
 
@@ -326,7 +326,7 @@ def test_datasets_travel_to_spawned_workers(folders: Path) -> None:
     """As Python 3.14 starts them: they take neither the datamodule nor its Trainer along."""
     data = ImageNet(root=str(folders), image_size=24)
     data.trainer = lambda: None  # type: ignore[assignment]  # cannot be pickled
-    data.images = [folders / "val" / "n01" / "10.JPEG"]
+    data.given = [folders / "val" / "n01" / "10.JPEG"]
     data.setup("predict")
     files = data.load(train=True)
     for dataset in (files, data.predict_set):
