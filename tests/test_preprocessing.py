@@ -212,6 +212,7 @@ def test_a_cache_does_not_give_another_size_unsaid(
     assert "for the exact pixels evaluate with --data.cache null" in said_lines[0]
 
 
+@pytest.mark.needs("ResNet")
 def test_own_networks_know_their_weights() -> None:
     arguments = {"depth": 50, "weights": "ResNet50_Weights.IMAGENET1K_V2"}
     assert models.ResNet.preprocessing(arguments)["resize"] == 232
