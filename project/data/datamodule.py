@@ -118,7 +118,7 @@ class ImageDataModule(DeviceTransforms):
             self.test_set = self.load(train=False)
             check_classes(self.test_set.y, self.num_classes, type(self).__name__)
         if stage == "predict":
-            self.predict_set = without_classes(self.given, self.decoder())
+            self.predict_set: Any = without_classes(self.given, self.decoder())
 
     def decoder(self) -> Callable[[bytes], Tensor]:
         """Function from an encoded image of any size to uint8 (C, H, W), or a ValueError."""
