@@ -214,7 +214,7 @@ def test_two_machines_of_a_cluster_train_one_run(
         port = str(server.getsockname()[1])
     recipe = "--config configs/imagenet_resnet50.yaml --data.root /data/imagenet"
     digits = (
-        f"--config {ROOT}/configs/digits.yaml --trainer.accelerator cpu --trainer.max_epochs 300"
+        f"--config {ROOT}/configs/digits.yaml --trainer.accelerator cpu --trainer.max_epochs 80"
     )
 
     def train() -> list[subprocess.Popen]:
@@ -243,7 +243,7 @@ def test_two_machines_of_a_cluster_train_one_run(
         status, err = ended(node)
         assert status == 0, err
     [folder] = Path("runs/digits").iterdir()
-    assert read_checkpoint(Run(folder).checkpoint("last"))["epoch"] == 299
+    assert read_checkpoint(Run(folder).checkpoint("last"))["epoch"] == 79
     assert len(RunResult(Run(folder)).environments) == 2
 
 
