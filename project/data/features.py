@@ -62,8 +62,8 @@ class Features(ImageDataModule):
             UserError: The dataset is none of a table.
         """
         raise UserError(
-            "--table is for runs on a CSV file (--data CSV): in Python, project.load(RUN).predict "
-            "takes arrays of features"
+            "--table is for runs on a CSV file (--data CSV): predict arrays of features in Python, "
+            "by load(RUN).predict"
         )
 
     def features(self, row: Mapping[str, Any]) -> Tensor:
