@@ -301,7 +301,9 @@ def test_rows_of_another_table_are_predicted(fit: Fit, fails: Fails) -> None:
             "--model=MLP", "--data=Iris", "--data.batch_size=16", "--trainer.max_epochs=1"
         ).run.folder
     )
-    assert "predict arrays of features in Python" in fails("predict", "--run", iris, "--table=new.csv")
+    assert "predict arrays of features in Python" in fails(
+        "predict", "--run", iris, "--table=new.csv"
+    )
 
 
 @pytest.mark.needs("table", "export", "check", "report", "compare", "describe")

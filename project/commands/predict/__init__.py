@@ -1,4 +1,4 @@
-"""`python -m project predict`: predict images, or rows of a table, of your own with a run."""
+"""`python -m project predict`: predict images, or rows of a table, with a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
