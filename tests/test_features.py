@@ -288,7 +288,8 @@ def test_rows_of_another_table_are_predicted(fit: Fit, fails: Fails) -> None:
     main(["predict", "--run", run, "--table", "complete.csv", *QUIET])
     assert [*csv_rows(str(find_run(Path(run)).predictions))[0]][-2:] == ["price", "predicted_price"]
     predict = ["predict", *QUIET, "--run", run]
-    assert "give --table, a CSV file" in fails(*predict)
+    for wrong in ([], ["--images=a.png"], ["--images=a.png", "--table=new.csv"]):
+        assert "not on images: give --table" in fails(*predict, *wrong)
     assert "cannot read none.csv (No such file or directory): give --table" in fails(
         *predict, "--table=none.csv"
     )

@@ -65,9 +65,9 @@ def given_files(config: Any, input_shape: tuple[int, ...]) -> list[Path]:
         if config.table:
             raise UserError("--table is for runs on a table, and this one needs --images")
         return find_images(config.images or [])
-    if not config.table:
+    if config.images or not config.table:
         raise UserError(
-            "this run was trained on features, and not on images: give --table, a CSV file with "
-            "the columns that it was trained on"
+            "this run was trained on features, not on images: give --table with rows like those "
+            "of its CSV file; without such a file, predict arrays in Python by load(RUN).predict"
         )
     return [Path(config.table)]
