@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.same_time --root DIR --minutes 20
 
-Steps per second are measured first. Then `fit` trains configs/cifar_resnet18.yaml with each
-network's flags for that many steps, schedule and all, validates once at the end, and `test` looks
-at the test set once.
+The images per second of all networks are measured first, which needs a quiet machine. Then `fit`
+trains configs/cifar_resnet18.yaml with each network's flags for the steps that follow from them,
+schedule and all, and validates once at the end. `test` looks at the test set once.
 """
 
 import argparse
@@ -34,18 +34,28 @@ NETWORKS = {
 }
 
 
-def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Train and test a network."""
-    base = [
+def command_line(name: str, options: argparse.Namespace) -> list[str]:
+    """What `fit` is told of a network, but for where it ends and its folder."""
+    return [
         "fit", *words(RECIPE), *NETWORKS[name], f"--data.root={options.root}",
         f"--seed_everything={options.seed}", "--trainer.enable_progress_bar=false",
         "--trainer.enable_model_summary=false", "--wandb.mode=disabled",
     ]  # fmt: skip
+
+
+def images_per_s(base: list[str]) -> float:
+    """How fast a command line trains."""
     rate = Rate(warmup=5, steps=20)
     with tempfile.TemporaryDirectory() as folder:
         fit([*base, f"--runs_dir={folder}"], rate)
+    return rate.images_per_s
+
+
+def measure(name: str, speed: float, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and test a network that trains so many images per second."""
+    base = command_line(name, options)
     batch = merged(RECIPE)["data"]["init_args"]["batch_size"]
-    steps = round(60 * options.minutes * rate.images_per_s / batch)
+    steps = round(60 * options.minutes * speed / batch)
     ends = [
         f"--trainer.max_steps={steps}", "--trainer.max_epochs=-1",
         f"--trainer.val_check_interval={steps}", "--trainer.check_val_every_n_epoch=null",
@@ -58,7 +68,7 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "flags": NETWORKS[name],
         "parameters": sum(p.numel() for p in trained.model.parameters()),
-        "images_per_s": round(rate.images_per_s, 1),
+        "images_per_s": round(speed, 1),
         "steps": steps,
         "epochs": round(steps * batch / samples, 2),
         "val/acc": round(trained.result["val/acc"], 4),
@@ -73,7 +83,8 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    measure_each(options.networks, lambda name: measure(name, options), options.out)
+    speeds = {name: images_per_s(command_line(name, options)) for name in options.networks}
+    measure_each(speeds, lambda name: measure(name, speeds[name], options), options.out)
 
 
 if __name__ == "__main__":
