@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from project.run.checkpoint_io import read_checkpoint
 from project.run.folder import Run, find_run
 
 PROJECT = [sys.executable, "-m", "project", "fit"]
@@ -58,10 +59,10 @@ def kill_once(process: subprocess.Popen, folder: Path, while_writing: bool, long
 
 def differences(a: Run, b: Run) -> list[str]:
     """What two finished runs differ in."""
-    left, right = (torch.load(run.checkpoint("last"), weights_only=True) for run in (a, b))
+    left, right = (read_checkpoint(run.checkpoint("last")) for run in (a, b))
     keys = ("state_dict", "optimizer_states", "global_step", "epoch", "current_model_state")
     found = [key for key in keys if not equal(left.get(key), right.get(key))]
-    best = [torch.load(run.checkpoint("best"), weights_only=True) for run in (a, b)]
+    best = [read_checkpoint(run.checkpoint("best")) for run in (a, b)]
     found += [] if equal(best[0]["state_dict"], best[1]["state_dict"]) else ["best.ckpt"]
     found += [str(path) for path in b.folder.rglob("*.part")]
     return found + ([] if a.metrics.read_bytes() == b.metrics.read_bytes() else ["metrics.csv"])
@@ -105,10 +106,8 @@ def main() -> None:
         if not kill_once(process, folder / "killed", kills % 2 == 0, options.longest):
             break
         kills += 1
-        steps = torch.load(find_run(folder / "killed").checkpoint("last"), weights_only=True)[
-            "global_step"
-        ]
-        print(f"killed, last checkpoint at step {steps}", flush=True)
+        last = read_checkpoint(find_run(folder / "killed").checkpoint("last"))
+        print(f"killed, last checkpoint at step {last['global_step']}", flush=True)
         process = start(["--run", str(folder / "killed")], log)
     if process.wait():
         sys.exit(f"the resumed run failed: see {log}")

@@ -8,7 +8,8 @@ import pytest
 
 from project.callbacks import LastCheckpoint
 from project.cli.main import main
-from project.run.checkpoint_io import link_or_copy, read_checkpoint
+from project.run.checkpoint_files import link_or_copy
+from project.run.checkpoint_io import read_checkpoint
 from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.kill_and_resume import equal

@@ -59,6 +59,7 @@ REGISTERED = {
     "ddp_spawn": "use --trainer.strategy ddp",
     "deepspeed": "must have DeepSpeed installed",
     "fsdp": "requires a GPU",
+    "fsdp2": WORKS,
     "single_tpu": "missing 1 required positional argument: 'device'",
     "single_xla": "missing 1 required positional argument: 'device'",
     "xla": "torch_xla",
@@ -108,6 +109,12 @@ def test_callback(name: str, fails: Callable[..., str]) -> None:
     assert cli.trainer.global_step == 40
     assert cli.result["val/loss"] > 0
     assert find_run(Path("runs/digits")).checkpoint("best").exists()
+
+
+def test_one_callback_needs_no_list() -> None:
+    cli = main([*ONE_EPOCH, *QUIET, "--trainer.callbacks=RichModelSummary"])
+    assert cli is not None
+    assert "RichModelSummary" in [type(c).__name__ for c in cli.trainer.callbacks]
 
 
 def test_every_strategy_of_lightning_is_decided() -> None:

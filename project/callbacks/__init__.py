@@ -1,7 +1,11 @@
 """Callbacks: they save a run and record it, draw figures, or change weights over time."""
 
 from project.callbacks.best_checkpoint import BestCheckpoint, attach_others
-from project.callbacks.compatibility import check_callbacks, refuse_xla_profiler
+from project.callbacks.compatibility import (
+    check_callbacks,
+    check_whole_model,
+    refuse_xla_profiler,
+)
 from project.callbacks.ema import EMA
 from project.callbacks.evaluation_plots import EvaluationPlots
 from project.callbacks.filter_plots import FilterPlots
@@ -55,5 +59,6 @@ __all__ = [
     "TestLog",
     "attach_others",
     "check_callbacks",
+    "check_whole_model",
     "refuse_xla_profiler",
 ]

@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from project.errors import UserError
-from project.run.checkpoint_io import link_or_copy
+from project.run.checkpoint_files import link_or_copy
 from project.run.folder import Run
 
 RESERVED = ("best", "last", "previous")  # names of the run's own checkpoints

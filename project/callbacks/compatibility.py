@@ -10,8 +10,12 @@ import lightning as L
 from lightning.pytorch import callbacks as lightning_callbacks
 
 from project.callbacks.best_checkpoint import BestCheckpoint
+from project.callbacks.grad_cam_plots import GradCAMPlots
+from project.callbacks.lookahead import Lookahead
+from project.callbacks.motion.motion import Motion
 from project.errors import UserError
 from project.models.architecture import Architecture
+from project.run.distributed import has_whole_model
 
 REFUSED: dict[type[L.Callback], str] = {
     lightning_callbacks.GradientAccumulationScheduler: (
@@ -62,6 +66,21 @@ def check_callbacks(callbacks: Sequence[L.Callback], model: L.LightningModule) -
             raise UserError(
                 f"{name} monitors {monitor}, which is not logged: monitor one of {', '.join(known)}"
             )
+
+
+def check_whole_model(trainer: L.Trainer) -> None:
+    """Raise UserError if a callback copies or explains the model where each process has a part."""
+    needing = (
+        lightning_callbacks.WeightAveraging,
+        lightning_callbacks.StochasticWeightAveraging,
+        GradCAMPlots,
+        Lookahead,
+        Motion,
+    )
+    for callback in trainer.callbacks if not has_whole_model(trainer) else []:
+        if isinstance(callback, needing):
+            name = type(callback).__name__
+            raise UserError(f"{name} needs the whole model: use --trainer.strategy ddp")
 
 
 def logs_more(model: L.LightningModule, callbacks: Sequence[L.Callback]) -> bool:

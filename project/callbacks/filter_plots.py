@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from project import plots
 from project.callbacks.plots import Plots, to_image
+from project.run.distributed import has_whole_model
 
 
 class FilterPlots(Plots):
@@ -25,6 +26,8 @@ class FilterPlots(Plots):
     def draw(self, trainer: L.Trainer, split: str, word: str) -> None:
         model: Any = trainer.lightning_module
         if split != "val" or not trainer.is_global_zero or self.sample is None:
+            return
+        if not has_whole_model(trainer):  # one process alone cannot compute with it
             return
         if (filters := first_filters(model)) is not None:
             figure = plots.filters(filters.cpu(), f"{self.title}: filters of the first layer")

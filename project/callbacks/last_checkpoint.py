@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint, StochasticWeightAveraging
 
 from project.callbacks.interruption import Interrupted, SignalNotes
 from project.errors import UserError
+from project.run.checkpoint_files import remove
 from project.run.folder import Run
 
 
@@ -53,8 +54,8 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
-        for part in self.run.folder.rglob("*.part") if trainer.is_global_zero else []:
-            part.unlink(missing_ok=True)  # left half written by a kill
+        for part in [*self.run.folder.rglob("*.part")] if trainer.is_global_zero else []:
+            remove(part)  # left half written by a kill
         self.signals.start()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

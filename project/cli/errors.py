@@ -16,7 +16,7 @@ from project.callbacks import Interrupted, Start
 from project.cli.messages import one_line
 from project.commands import TRAINER_COMMANDS
 from project.errors import UserError
-from project.run.distributed import RankFailure, check_ranks, requeue
+from project.run.distributed import RankFailure, check_ranks, check_whole_tensors, requeue
 from project.run.jobs import launcher
 
 # Where an exception may come up, and pass through, that means a wrong flag.
@@ -54,6 +54,7 @@ def translated(start: Start, cli: Any = None) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, RuntimeError) and hasattr(cli, "trainer"):
             check_ranks(error, cli.trainer)
+            check_whole_tensors(error, cli.trainer)
         inner = original(error)
         if not start.done and not isinstance(inner, UserError) and is_refused_flag(inner):
             raise UserError(one_line(error)) from error

@@ -104,7 +104,8 @@ def trainer_options(cli: "CLI", logged_as: str | None) -> Options:
             "--trainer.barebones true would leave out the loggers and checkpoints of the run"
         )
     options["plugins"] = [*(options["plugins"] or []), *cluster_plugins(), SafeCheckpointIO()]
-    options["callbacks"] = options["callbacks"] or []
+    theirs = options["callbacks"] or []
+    options["callbacks"] = [theirs] if isinstance(theirs, L.Callback) else theirs
     loggers = options["logger"] if logged_as else False
     options["logger"] = all_loggers(loggers, cli.run, logged_as or "", cli.config.wandb)
     return options
@@ -129,6 +130,7 @@ def finish(cli: "CLI", options: Options, adapted: Options) -> L.Trainer:
     """The Trainer with these arguments; changes for its devices are added to ``adapted``."""
     trainer = L.Trainer(**options)
     refuse_forked_processes(trainer)
+    callbacks.check_whole_model(trainer)
     if cli.config.adapt_to_machine:
         adapted |= adapt_workers(cli.datamodule, trainer.num_devices)
     bound_waiting(trainer)

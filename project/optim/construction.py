@@ -109,8 +109,11 @@ def use_fused_kernels(optimizer: torch.optim.Optimizer) -> None:
     if isinstance(optimizer, torch.optim.SGD | torch.optim.Adam | Muon):
         for group in optimizer.param_groups:
             where = {p.device.type for p in group["params"] if p.is_floating_point()}
+            # SGD has no fused kernel for the DTensors of `--trainer.strategy fsdp2`.
+            whole = not any(hasattr(p, "placements") for p in group["params"])
             if (
                 where <= {"cpu", "cuda"}
+                and (whole or not isinstance(optimizer, torch.optim.SGD))
                 and group["fused"] is None
                 and not (group.get("foreach") or group.get("differentiable"))
             ):

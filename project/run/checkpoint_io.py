@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from project.errors import UserError
+from project.run.checkpoint_files import put
 from project.run.hub import read_safetensors
+from project.run.sharded_checkpoint import files_of, joined
 
 log = logging.getLogger(__name__)
 PARTS = {"state_dict", "epoch", "global_step"}
@@ -38,9 +39,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            if path.name == "last.ckpt" and path.exists():
-                link_or_copy(path, path.with_name("previous.ckpt"))
-            part.replace(path)
+            put(part, path)
         except (OSError, RuntimeError) as error:  # the latter is PyTorch's for a full disk
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
@@ -59,18 +58,6 @@ class SafeCheckpointIO(TorchCheckpointIO):
 def loaded_step(trainer: Any) -> int:
     """The optimiser step of the checkpoint that a Trainer has loaded, or else its own step."""
     return int(getattr(trainer.strategy.checkpoint_io, "loaded_step", trainer.global_step))
-
-
-def link_or_copy(path: Path, name: Path) -> None:
-    """Give a file a second name, which replaces any other file of that name at once."""
-    part = name.with_suffix(f".{os.getpid()}.part")
-    name.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        part.hardlink_to(path)
-    except OSError:  # on another file system, or one without links
-        shutil.copyfile(path, part)
-    part.replace(name)
-    part.unlink(missing_ok=True)  # renaming does nothing if the name is of the same file already
 
 
 def read_checkpoint(
@@ -114,6 +101,8 @@ def is_plain(name: object, tensor: object) -> bool:
 
 def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:
     """Read plain values and tensors; errors call the file ``what`` and end in ``advice``."""
+    if path.is_dir() and what == "checkpoint":
+        return joined([read_safely(part, what, advice, map_location) for part in files_of(path)])
     if not path.is_file():
         raise UserError(f"there is no {what} file {path}: {advice}")
     try:

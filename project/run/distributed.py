@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 
 from project.errors import UserError
+from project.run.fsdp import FSDP2Strategy
 from project.run.jobs import launcher
 
 TIMEOUT = timedelta(minutes=10)  # how long a process waits for another
@@ -96,3 +97,18 @@ def check_ranks(error: RuntimeError, trainer: Any) -> None:
 def how(code: int) -> str:
     """The end of a process with this return code."""
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def has_whole_model(trainer: L.Trainer) -> bool:
+    """Whether a process has the whole model, not a part of it."""
+    return trainer.world_size == 1 or not isinstance(trainer.strategy, FSDP2Strategy)
+
+
+def check_whole_tensors(error: RuntimeError, trainer: L.Trainer) -> None:
+    """Raise UserError if an error says that something cannot compute with parts of tensors."""
+    said = str(error).splitlines()[0] if str(error) else ""
+    if not has_whole_model(trainer) and re.search("DTensor|sharding strategy|placement", said):
+        raise UserError(
+            "--trainer.strategy fsdp2 gives an optimiser, network or callback of this run parts of "
+            f"tensors, with which it cannot compute ({said}): use ddp, or another of these"
+        ) from error
