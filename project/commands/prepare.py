@@ -1,14 +1,25 @@
 """`python -m project prepare`: make a cache of resized images, once."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from project.cli.machine import adapt_workers
 from project.data import ImageDataModule
+from project.data.prepared import Format
 from project.errors import UserError
 
 if TYPE_CHECKING:
     from project.cli.main import CLI
+
+
+def add_arguments(parser: Any) -> None:
+    """Add ``--format``."""
+    parser.add_argument(
+        "--format",
+        type=Literal["jpegs", "webdataset"],
+        default="jpegs",
+        help="Of the files: JPEGs one after the other, or tar files that other programs read too.",
+    )
 
 
 def run(cli: "CLI") -> None:
@@ -16,10 +27,10 @@ def run(cli: "CLI") -> None:
     cli.build(pretrained=False)  # the model is not used
     if cli.config.adapt_to_machine:
         adapt_workers(cli.datamodule, devices=1)
-    prepare(cli.datamodule)
+    prepare(cli.datamodule, cli.config.format)
 
 
-def prepare(data: ImageDataModule) -> None:
+def prepare(data: ImageDataModule, format: Format) -> None:
     """Make the cache that ``--data.cache`` names, with a progress bar, and list unreadable images.
 
     Raises:
@@ -35,7 +46,7 @@ def prepare(data: ImageDataModule) -> None:
     console, unreadable, counts = Console(stderr=True), [], {}
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
         tasks = {split: progress.add_task(split, total=None) for split in cached.sources}
-        for split, done, total, bad in cached.prepare_cache():
+        for split, done, total, bad in cached.prepare_cache(format):
             progress.update(tasks[split], completed=done, total=total)
             unreadable += bad
             counts[split] = total

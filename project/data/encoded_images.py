@@ -84,6 +84,8 @@ class EncodedImages(Dataset):
         try:
             return self.decode(self.files.read(index), *arguments)
         except (OSError, ValueError) as reason:
+            if isinstance(reason, UserError):  # of a cache that cannot be fetched
+                raise
             self.unreadable[index] = True
             error = UnreadableImage(self.files.path(index), reason)
         self.check_unreadable(error)

@@ -74,7 +74,8 @@ class ImageFolder(CachedFiles):
     def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
         root, target = Path(arguments["root"]), arguments["target"]
         labels = find_labels(arguments["labels"], root, target)
-        names = arguments["classes"] or find_names(root, arguments["cache"], labels, target)
+        cache = arguments["cache"], arguments["cache_url"]
+        names = arguments["classes"] or find_names(root, labels, target, *cache)
         side = arguments["image_size"] or cls.input_shape[1]
         return len(names), (3, side, side)
 
@@ -87,7 +88,7 @@ class ImageFolder(CachedFiles):
         return {**super().resolved_args, "labels": self.labels and str(self.labels)}
 
     def setup_classes(self) -> None:
-        names = (self.root, self.cache, self.labels, self.target)
+        names = (self.root, self.labels, self.target, self.cache, self.cache_url)
         self.classes = self.given_classes or find_names(*names)
         self.num_classes, self.class_names = len(self.classes), self.classes
 
@@ -133,7 +134,7 @@ class ImageFolder(CachedFiles):
         Fewer than all files may be in the cache, because some could not be read.
         """
         self.files: Files | Prepared = (
-            self.originals(SOURCE) if self.cache is None else Prepared(self.cache_folder, SOURCE)
+            self.originals(SOURCE) if self.cache is None else self.prepared(SOURCE)
         )
         names = self.files.names
         if self.labels:
@@ -167,8 +168,6 @@ class ImageFolder(CachedFiles):
         return fold / self.num_folds, (fold + 1) / self.num_folds
 
 
-def find_names(root: Path, cache: int | None, labels: Path | None, target: Target) -> list[str]:
-    """Names of the network's outputs, from the CSV file or the folders."""
-    if labels:
-        return label_names(read_labels(labels), target)
-    return find_class_names(root, root / f"prepared-{cache}")
+def find_names(root: Path, labels: Path | None, target: Target, *cache: Any) -> list[str]:
+    """Names of the network's outputs, from the CSV file, the folders, or the cache and its URL."""
+    return label_names(read_labels(labels), target) if labels else find_class_names(root, *cache)

@@ -9,8 +9,13 @@ from project.data.cached_files import CachedFiles
 from project.data.contents import Files
 from project.data.encoded_images import EncodedImages
 from project.data.folders import class_folders, find_images, folder_classes
-from project.data.imagenet_classes import check_same_classes, class_words, find_classes
-from project.data.prepared import Prepared
+from project.data.imagenet_classes import (
+    cached_classes,
+    check_same_classes,
+    class_words,
+    find_classes,
+)
+from project.data.prepared import Format, Prepared
 
 
 class ImageNet(CachedFiles):
@@ -29,7 +34,9 @@ class ImageNet(CachedFiles):
 
     @classmethod
     def metadata(cls, arguments: dict[str, Any]) -> tuple[int, tuple[int, int, int]]:
-        names = arguments["classes"] or class_folders(Path(arguments["root"]) / "train")
+        root, cache, url = (arguments[name] for name in ("root", "cache", "cache_url"))
+        names = arguments["classes"] or class_folders(Path(root) / "train")
+        names = names or cached_classes(Path(root), cache, url)
         return len(names) or cls.num_classes, super().metadata(arguments)[1]
 
     @property
@@ -43,10 +50,10 @@ class ImageNet(CachedFiles):
         if self.cache is None:
             extract_imagenet(self.root)
 
-    def prepare_cache(self) -> Iterator[tuple[str, int, int, list[str]]]:
+    def prepare_cache(self, format: Format = "jpegs") -> Iterator[tuple[str, int, int, list[str]]]:
         if self.cache is not None:
             extract_imagenet(self.root)
-        yield from super().prepare_cache()
+        yield from super().prepare_cache(format)
 
     def setup(self, stage: str) -> None:
         self.setup_classes()
@@ -57,7 +64,7 @@ class ImageNet(CachedFiles):
 
     def setup_classes(self) -> None:
         """Find the classes, unless they are still in the official archive."""
-        self.classes = self.given_classes or find_classes(self.root, self.cache)
+        self.classes = self.given_classes or find_classes(self.root, self.cache, self.cache_url)
         self.num_classes = len(self.classes) or type(self).num_classes
         self.class_names = class_words(self.root, self.classes)
 
@@ -67,7 +74,7 @@ class ImageNet(CachedFiles):
         if self.cache is None:
             files = self.originals(split)
         else:
-            files = Prepared(self.cache_folder, split)
+            files = self.prepared(split)
             check_same_classes(self.root / split, files.class_folders(), self.classes)
         y = folder_classes(files.names, self.classes)
         return EncodedImages(files, y, self.crops, self.max_unreadable)

@@ -9,7 +9,14 @@ from project.data.prepared import Prepared
 from project.errors import UserError
 
 
-def find_classes(root: Path, cache: int | None) -> list[str]:
+def cached_classes(root: Path, cache: int | None, url: str | None) -> list[str]:
+    """Names of the class folders of a cache in order; empty without one."""
+    folder = root / f"prepared-{cache}"
+    found = cache is not None and (url or folder.exists())
+    return Prepared(folder, "train", url).class_folders() if found else []
+
+
+def find_classes(root: Path, cache: int | None, url: str | None) -> list[str]:
     """Names of the class folders in order; empty while they are in the official archive.
 
     Raises:
@@ -20,11 +27,9 @@ def find_classes(root: Path, cache: int | None) -> list[str]:
             f"{root} is a file: unpack it, and give --data.root the folder that holds train/ and "
             "val/"
         )
-    folder, cached = root / "train", root / f"prepared-{cache}"
-    if names := class_folders(folder):
+    folder = root / "train"
+    if names := class_folders(folder) or cached_classes(root, cache, url):
         return names
-    if cache is not None and cached.exists():
-        return Prepared(cached, "train").class_folders()
     if has_archive(root, "train"):
         return []
     packed = [path.name for path in root.glob("train.*") if path.is_file()]

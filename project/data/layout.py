@@ -45,7 +45,7 @@ def class_names(folder: Path) -> list[str]:
     return [name for name in class_folders(folder) if not re.fullmatch(r"prepared-\d+", name)]
 
 
-def find_class_names(root: Path, cache: Path) -> list[str]:
+def find_class_names(root: Path, cache: int | None, url: str | None) -> list[str]:
     """Names of the classes of training images, in order; from the cache if it came alone.
 
     Raises:
@@ -53,8 +53,9 @@ def find_class_names(root: Path, cache: Path) -> list[str]:
     """
     if root.is_file():
         raise UserError(f"{root} is a file: unpack it, and give --data.root the folder")
-    if (cache / f"{SOURCE}.json").is_file() and not class_names(root):
-        files = Prepared(cache, SOURCE).names
+    cached = root / f"prepared-{cache}"
+    if (url or (cached / f"{SOURCE}.json").is_file()) and not class_names(root):
+        files = Prepared(cached, SOURCE, url).names
         depth = splits_of(files)[1]
         return sorted({os.fsdecode(name).split(os.sep)[depth] for name in files.tolist()})
     folder = root / "train" if split_folders(root) else root
