@@ -1,8 +1,9 @@
 """Steps to a validation loss by SGD with Nesterov's momentum, AdamW and Muon, with the same budget.
 
     python -m tests.benchmarks.optimizers --root DIR
-    python -m tests.benchmarks.optimizers --root DIR --recipe configs/cifar10_fast.yaml --steps 1100
-    --target 0.6
+    python -m tests.benchmarks.optimizers --root DIR --steps 100 --target 1.3
+    --recipe "configs/cifar10_fast.yaml --data.batch_size 128 --model.translate_tta false"
+    --sgd 0.1 0.2 --adamw 0.003 0.01 --muon 0.02 0.05 --out cifar.json
 
 `fit` trains the recipe for so many steps, schedule and all, with each optimiser and each rate of
 its grid by the first seed; the rate with the least validation loss at the end then trains by the
@@ -19,11 +20,15 @@ from tests.benchmarks import conclude, fit, new_parser
 from tests.benchmarks.recipe import words
 
 EVERY = 25  # steps between validations
-# Flags of each optimiser, and the rates that are tried.
-OPTIMIZERS: dict[str, tuple[list[str], list[float]]] = {
-    "SGD": (["--optimizer.momentum=0.9", "--optimizer.nesterov=true"], [0.02, 0.05, 0.1, 0.2]),
-    "AdamW": ([], [0.001, 0.003, 0.01, 0.03]),
-    "Muon": ([], [0.01, 0.02, 0.05, 0.1]),
+FLAGS: dict[str, list[str]] = {
+    "SGD": ["--optimizer.momentum=0.9", "--optimizer.nesterov=true"],
+    "AdamW": [],
+    "Muon": [],
+}
+RATES = {
+    "SGD": [0.02, 0.05, 0.1, 0.2],
+    "AdamW": [0.001, 0.003, 0.01, 0.03],
+    "Muon": [0.01, 0.02, 0.05, 0.1],
 }
 
 
@@ -44,7 +49,7 @@ def train(name: str, rate: float, seed: int, options: Any) -> dict[int, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             "fit", *words(options.recipe), f"--data.root={options.root}", f"--seed_everything={seed}",
-            f"--optimizer={name}", *OPTIMIZERS[name][0], f"--optimizer.lr={rate}",
+            f"--optimizer={name}", *FLAGS[name], f"--optimizer.lr={rate}",
             "--optimizer.weight_decay=0", f"--trainer.max_steps={options.steps}",
             "--trainer.max_epochs=-1", f"--trainer.val_check_interval={EVERY}",
             "--trainer.check_val_every_n_epoch=null", "--trainer.enable_progress_bar=false",
@@ -57,7 +62,7 @@ def train(name: str, rate: float, seed: int, options: Any) -> dict[int, float]:
 
 def measure(name: str, options: Any) -> dict[str, Any]:
     """Steps to the target and final losses of one optimiser with its best rate."""
-    grid = {rate: train(name, rate, 0, options) for rate in OPTIMIZERS[name][1]}
+    grid = {rate: train(name, rate, 0, options) for rate in getattr(options, name.lower())}
     finals = {rate: losses[max(losses)] for rate, losses in grid.items()}
     best = min(finals, key=finals.__getitem__)
     runs = [grid[best], *(train(name, best, seed, options) for seed in range(1, options.seeds))]
@@ -79,11 +84,13 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--target", type=float, default=0.08, help="validation loss")
     parser.add_argument("--seeds", type=int, default=3)
+    for name, rates in RATES.items():
+        parser.add_argument(f"--{name.lower()}", type=float, nargs="+", default=rates, metavar="LR")
     options = parser.parse_args()
     found: dict[str, Any] = {
         key: getattr(options, key) for key in ("recipe", "steps", "target", "seeds")
     }
-    for name, (flags, _) in OPTIMIZERS.items():
+    for name, flags in FLAGS.items():
         if name == "Muon":
             flags.append(f"--optimizer.adamw_lr={found['AdamW']['lr']}")
         found[name] = measure(name, options)
