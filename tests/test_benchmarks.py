@@ -13,7 +13,16 @@ import project.models
 from project.cli.config_files import read_config
 from project.data import CIFAR10
 from project.run import speedups
-from tests.benchmarks import RESULTS, cifar10_fast, fit, input_cifar, input_imagenet, measure_each
+from tests.benchmarks import (
+    REPOSITORY,
+    RESULTS,
+    cifar10_fast,
+    fit,
+    input_cifar,
+    input_imagenet,
+    measure_each,
+    plan,
+)
 from tests.benchmarks.cost import hours
 from tests.benchmarks.gpu import waiting
 from tests.benchmarks.loop import mlp
@@ -126,6 +135,25 @@ def test_one_that_fails_leaves_the_others(tmp_path: Path) -> None:
 def test_hours_of_a_training() -> None:
     """45,000 images in each of 200 epochs at 10,000 images/s are 900 s."""
     assert hours(merged(CIFAR[0]), 10_000) == 0.25
+
+
+def test_plan_in_the_readme_is_the_computed_one() -> None:
+    text = (REPOSITORY / "configs" / "README.md").read_text()
+    shown = text.partition("<!-- plan: begin -->\n")[2].partition("\n<!-- plan: end -->")[0]
+    assert shown.splitlines() == plan.table(plan.options([]))
+    config = merged("configs/imagenet_resnet50.yaml")
+    assert config["data"]["init_args"]["batch_size"] == plan.BATCH
+    model = project.models.ResNet(depth=50, num_classes=1000, input_shape=(3, 224, 224))
+    assert sum(p.numel() for p in model.parameters()) == plan.PARAMETERS
+
+
+def test_plan_of_a_slow_network() -> None:
+    """By hand: 102 MB go 1.75 times through a link and twice 7/8 of the way between 8 machines."""
+    words = ["--network_GB_per_s=1", "--links_GB_per_s=100", "--latency_us=0"]
+    step = plan.Step(64, 64 * 128, plan.options(words))
+    assert step.all_reduce == pytest.approx(0.102228 * (1.75 / 100 + 1.75 / 1), rel=1e-4)
+    assert step.seconds == pytest.approx(128 / 2900 + step.all_reduce - 2 / 3 * 128 / 2900)
+    assert "network" in step.limits
 
 
 @pytest.mark.slow
