@@ -231,6 +231,20 @@ def test_vit_small_equals_timms() -> None:
     assert_same_logits(model, reference)
 
 
+@pytest.mark.needs("ResNet")
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [18, 50])
+def test_resnet_d_equals_timms(depth: int) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    reference = timm.create_model(f"resnet{depth}d").eval()
+    model = models.ResNet(depth=depth, stem="deep", **IMAGENET).eval()
+    model.load_state_dict(reference.state_dict(), strict=True)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (model, reference)]
+    assert counts == [{18: 11_708_328, 50: 25_576_264}[depth]] * 2
+    assert_same_logits(model, reference)
+
+
 @pytest.mark.needs("ConvNeXt")
 @pytest.mark.slow
 def test_convnext_atto_equals_timms() -> None:

@@ -25,6 +25,9 @@ ON = {
     "CIFAR100": "on 3x32x32 images, 100 classes",
     "ImageNet": "on 3x224x224 images, 1000 classes",
     "ImageFolder": "on 3x224x224 images, 2 classes",
+    "BreastCancer": "on 30 feature(s), 2 output(s)",
+    "Iris": "on 4 feature(s), 3 output(s)",
+    "Diabetes": "on 10 feature(s), 1 output(s)",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from project.cli.arguments import DEFAULT_CONFIG
 from project.cli.main import main
-from project.commands.results import BEGIN, END, table
+from project.commands.results import BEGIN, END, score, table
 from project.run.folder import Run
 from tests.conftest import QUIET
 from tests.study import copied
@@ -44,6 +44,19 @@ def test_results(studied: list[Run], tmp_path: Path, fails: Fails) -> None:
     untested = copied(studied[:1], tmp_path)[0]
     untested.tests.unlink()
     assert "was not tested" in fails("results", str(untested.folder), *places)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "shown"),
+    [
+        ({"test/acc": 0.5, "test/loss": 1.0, "val/acc": 0.9}, "accuracy 0.5000"),
+        ({"test/loss": 1.0, "test/mae": 3.0, "test/r2": 0.25}, "R² 0.2500"),
+        ({"test/loss": 1.0, "val/loss": 2.0}, "loss 1.0000"),
+    ],
+)
+def test_table_shows_the_metric_that_a_task_has(metrics: dict[str, float], shown: str) -> None:
+    values = {k: {"mean": v, "std": None, "values": [v]} for k, v in metrics.items()}
+    assert score(values) == shown
 
 
 @pytest.mark.needs("mnist")

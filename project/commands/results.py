@@ -17,9 +17,10 @@ from project.run.folder import shown, write_atomically
 
 BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->"
 HEADER = """\
-| experiment | test accuracy | seeds | epochs | training | device | test evaluations |
+| experiment | on the test set | seeds | epochs | training | device | test evaluations |
 |---|---|---|---|---|---|---|
 """
+WORDS = {"acc": "accuracy", "r2": "R²"}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -110,7 +111,7 @@ def table(folder: Path) -> str:
         seeds, folds = (len({v for v in result[k] if v is not None}) for k in ("seeds", "folds"))
         cells = (
             f"[`{result['experiment']}`](configs/results/{path.name})",
-            plus_minus(result["metrics"]["test/acc"]),
+            score(result["metrics"]),
             f"{seeds}, {folds} folds" if folds else seeds,
             result["epochs"],
             f"{result['seconds']:.1f} s",
@@ -119,6 +120,13 @@ def table(folder: Path) -> str:
         )
         lines.append(f"| {' | '.join(map(str, cells))} |\n")
     return HEADER + "".join(lines)
+
+
+def score(metrics: dict[str, Any]) -> str:
+    """The accuracy on the test set, or else R², or else the first metric of the test."""
+    tested = [name.removeprefix("test/") for name in metrics if name.startswith("test/")]
+    name = next((name for name in ("acc", "r2") if name in tested), tested[0])
+    return f"{WORDS.get(name, name)} {plus_minus(metrics[f'test/{name}'])}"
 
 
 def around_table(readme: Path) -> tuple[str, str]:

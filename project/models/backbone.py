@@ -44,8 +44,8 @@ class Backbone(L.LightningModule):
 
     def load_pretrained(self, weights: str) -> None:
         """Load the weights to start from, by their name or path."""
-        small = self.hparams.get("stem") == "small"
-        name = type(self).__name__ + (" with the small stem" if small else "")
+        name, stem = type(self).__name__, self.hparams.get("stem", "imagenet")
+        name += "" if stem == "imagenet" else f" with the {stem} stem"
         state = read_weights(weights, self.torchvision_name, name)
         load_weights(self, self.adapt_weights(state), self.head_names, weights)
 

@@ -96,7 +96,7 @@ def check_pixels(model: Any, minimum: int) -> None:
         raise UserError(f"{name} needs images (C, H, W), not samples of shape {shape}: use an MLP")
     height, width = model.input_shape[1:]
     if min(height, width) < minimum:
-        large = model.hparams.get("stem") == "imagenet"
+        large = model.hparams.get("stem", "small") != "small"
         advice = "use --model.stem small, which is for 28 to 64 pixels"
         raise UserError(
             f"{name} needs images of {minimum}x{minimum} pixels or more, not {height}x{width}: "

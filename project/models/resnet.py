@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from project.errors import UserError
 from project.models.activation_checkpointing import checkpoint_blocks
 from project.models.architecture import Architecture
-from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool, Stem
+from project.models.layers import ACTIVATIONS, POOLS, Activation, Pool
+from project.models.resnet_d import change_to_resnet_d
 
 
 class BasicBlock(nn.Module):
@@ -106,7 +107,7 @@ class ResNet(Architecture):
     Args:
         depth: Number of layers with weights.
         stem: ``small`` sees 28 to 64 pixels with a 3x3 convolution of stride 1 and without the
-            pooling after it, as the paper does for CIFAR-10 (section 4.2).
+            pooling after it, as the paper does for CIFAR-10 (section 4.2); ``deep`` is ResNet-D.
         zero_init_residual: Start each block as the identity, its last norm at zero (Goyal et al.,
             2017, section 5.1).
         activation: Non-linearity.
@@ -121,7 +122,7 @@ class ResNet(Architecture):
     def __init__(
         self,
         depth: Literal[18, 34, 50, 101, 152] = 18,
-        stem: Stem = "imagenet",
+        stem: Literal["imagenet", "small", "deep"] = "imagenet",
         zero_init_residual: bool = False,
         activation: Activation = "relu",
         pool: Pool = "max",
@@ -135,16 +136,13 @@ class ResNet(Architecture):
             raise UserError(
                 f"ResNet's small stem does not pool: leave out pool {pool}, or use stem imagenet"
             )
-        kernel_size, stride = (3, 1) if small else (7, 2)
-        self.conv1 = nn.Conv2d(
-            channels, 64, kernel_size, stride, padding=kernel_size // 2, bias=False
-        )
+        size, stride = (3, 1) if small else (7, 2)
+        self.conv1: nn.Module = nn.Conv2d(channels, 64, size, stride, size // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.act = act()
         self.maxpool = nn.Identity() if small else POOLS[pool](kernel_size=3, stride=2, padding=1)
 
-        block, num_blocks = BLOCKS[depth]
-        in_channels = 64
+        (block, num_blocks), in_channels = BLOCKS[depth], 64
 
         def stage(channels: int, num_blocks: int, stride: int) -> nn.Sequential:
             nonlocal in_channels
@@ -158,6 +156,8 @@ class ResNet(Architecture):
         self.layer2 = stage(128, num_blocks[1], stride=2)
         self.layer3 = stage(256, num_blocks[2], stride=2)
         self.layer4 = stage(512, num_blocks[3], stride=2)
+        if stem == "deep":
+            change_to_resnet_d(self, channels, act)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(in_channels, self.num_classes)
@@ -169,7 +169,7 @@ class ResNet(Architecture):
                 nn.init.zeros_((layer.bn2 if isinstance(layer, BasicBlock) else layer.bn3).weight)
         if activation_checkpointing:
             checkpoint_blocks([*self.layer1, *self.layer2, *self.layer3, *self.layer4])
-        self.initialize(torchvision_name=None if small else f"resnet{depth}")
+        self.initialize(torchvision_name=f"resnet{depth}" if stem == "imagenet" else None)
 
     def features(self, x: Tensor) -> Tensor:
         """Channels (N, D) of the last stage, averaged over the image, for images (N, C, H, W)."""
