@@ -13,7 +13,7 @@ from torch import nn
 
 from project.cli.main import main
 from project.errors import UserError
-from project.run.checkpoint_io import read_checkpoint
+from project.run.checkpoint_io import read_checkpoint, read_tensors
 from project.run.folder import find_run
 from project.run.fsdp import blocks
 from project.run.sharded_checkpoint import SHARD, joined
@@ -130,7 +130,11 @@ def test_what_needs_whole_tensors_is_refused(flags: list[str], said: str) -> Non
     assert (status, said in err[-1]) == (2, True), err
 
 
-def test_missing_shard_is_named(tmp_path: Path) -> None:
-    torch.save({"epoch": 0}, tmp_path / "0-of-2.ckpt")
+def test_weights_come_from_shards_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    whole = torch.arange(10.0).reshape(5, 2)
+    for rank, shard in enumerate(whole.chunk(2)):
+        torch.save({"state_dict": {"w": {SHARD: shard}}}, tmp_path / f"{rank}-of-2.ckpt")
+    assert torch.equal(read_tensors(tmp_path)["w"], whole)
+    (tmp_path / "1-of-2.ckpt").unlink()
     with pytest.raises(UserError, match=r"there is no checkpoint file .*1-of-2\.ckpt"):
         read_checkpoint(tmp_path)

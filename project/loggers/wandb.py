@@ -96,7 +96,8 @@ class WandB(WandbLogger):
 
             name, metadata = f"model-{self.experiment.id}", {**result, "step": step}
             artifact = wandb.Artifact(name, "model", metadata=metadata)
-            artifact.add_file(str(path), name=path.name)
+            add = artifact.add_dir if path.is_dir() else artifact.add_file
+            add(str(path), name=path.name)
             self.experiment.log_artifact(artifact, aliases=["best", f"step-{step}"])
 
     @rank_zero_only

@@ -101,8 +101,8 @@ def is_plain(name: object, tensor: object) -> bool:
 
 def read_safely(path: Path, what: str, advice: str, map_location: Any = "cpu") -> Any:
     """Read plain values and tensors; errors call the file ``what`` and end in ``advice``."""
-    if path.is_dir() and what == "checkpoint":
-        return joined([read_safely(part, what, advice, map_location) for part in files_of(path)])
+    if shards := files_of(path):
+        return joined([read_safely(shard, what, advice, map_location) for shard in shards])
     if not path.is_file():
         raise UserError(f"there is no {what} file {path}: {advice}")
     try:

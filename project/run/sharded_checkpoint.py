@@ -38,9 +38,12 @@ def joined(trees: list[Any]) -> Any:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Files of a sharded checkpoint in the order of the processes, with those that are missing."""
-    [*names] = folder.glob("*-of-*.ckpt")
-    count = int(names[0].stem.rpartition("-")[2]) if names else 1
+    """Files of a sharded checkpoint in the order of the processes, with those that are missing.
+
+    There are none of anything else.
+    """
+    names = list(folder.glob("*-of-*.ckpt"))
+    count = int(names[0].stem.rpartition("-")[2]) if names else 0
     return [folder / file_name(rank, count) for rank in range(count)]
 
 
