@@ -59,6 +59,7 @@ def test_webdataset_has_the_images_and_their_classes(copied: Path) -> None:
     assert samples == list(zip(expected, plain.y.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_run_on_a_url_goes_on_bit_for_bit(served: tuple[str, Path], tmp_path: Path) -> None:
     """It is stopped in mid-epoch, loses its copy of the cache, and equals a run on the folder."""
     url, folder = served
