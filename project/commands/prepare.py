@@ -18,7 +18,7 @@ def add_arguments(parser: Any) -> None:
         "--format",
         type=Literal["jpegs", "webdataset"],
         default="jpegs",
-        help="Of the files: JPEGs one after the other, or tar files that other programs read too.",
+        help="How the files are packed: bare JPEGs, or tar files that other programs read too.",
     )
 
 

@@ -83,7 +83,7 @@ class CachedFiles(ImageFiles):
         """Make the cache of ``python -m project prepare``.
 
         Args:
-            format: Of its files: JPEGs one after the other, or tar files after WebDataset.
+            format: How its files are packed: bare JPEGs, or tar files after WebDataset.
 
         Yields:
             The source, the numbers of images done and in all, and what is said of unreadable ones.

@@ -53,7 +53,7 @@ class Shards(Dataset):
         files: The split's images.
         short_side: Length of the short side that they are resized to.
         classes: Names of the class folders in order, for a WebDataset.
-        format: Of the files.
+        format: How the files are packed.
     """
 
     folder: Path
