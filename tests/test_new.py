@@ -272,6 +272,14 @@ WITHOUT = {
         r"sweep",
     ),
     "GoogLeNet": ([f"{OLD}/models/googlenet.py", "configs/*_googlenet.yaml"], r"GoogLeNet"),
+    "scikit_learn": (
+        [
+            f"{OLD}/data/scikit_learn.py",
+            "configs/tables.yaml",
+            "configs/results/tables*.json",
+        ],
+        r"tables|Diabetes|BreastCancer",
+    ),
     "CIFAR": (
         [
             f"{OLD}/data/cifar.py",

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from project.cli.main import main
-from project.data import ImageFolder, ImageNet
+from project.data import ImageNet
 from project.data.images import decode
 from project.run.folder import find_run
 from tests.conftest import QUIET
@@ -81,8 +81,11 @@ def test_run_on_a_url_goes_on_bit_for_bit(served: tuple[str, Path], tmp_path: Pa
     assert len(tested.datamodule.test_set) == 12
 
 
+@pytest.mark.needs("ImageFolder")
 def test_folder_of_your_own_from_a_url(copied: Path, tmp_path: Path) -> None:
     """By any address that fsspec knows."""
+    from project.data import ImageFolder
+
     data = ImageFolder(root=str(copied / "train"), cache=40)
     list(data.prepare_cache("webdataset"))
     url = f"file://{data.cache_folder}"

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from project.cli.arguments import DEFAULT_CONFIG
 from project.commands.new.parts import FOLDERS, Files, Part, uncommented
@@ -22,7 +23,10 @@ def without(files: Files, parts: Sequence[Part], package: str) -> Files:
         return any(part.owns(path) or part.name in needs for part in parts)
 
     gone = {path for path, content in files.items() if goes(path, content)}
-    gone |= {re.sub(r"([^/]+)\.yaml$", r"results/\1.json", path) for path in gone}
+    recipes = any_of(Path(path).stem for path in gone if Path(path).match("configs/*.yaml"))
+    gone |= {
+        path for path in files if re.fullmatch(rf"configs/results/{recipes}(\+.*)?\.json", path)
+    }
     left = {path: content for path, content in files.items() if path not in gone}
     lists = [f"{package}/{name}/__init__.py" for name in FOLDERS]
     for path in [*lists, "pyproject.toml"]:
