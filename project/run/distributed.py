@@ -107,7 +107,9 @@ def has_whole_model(trainer: L.Trainer) -> bool:
 def check_whole_tensors(error: RuntimeError, trainer: L.Trainer) -> None:
     """Raise UserError if an error says that something cannot compute with parts of tensors."""
     said = str(error).splitlines()[0] if str(error) else ""
-    if not has_whole_model(trainer) and re.search("DTensor|sharding strategy|placement", said):
+    if not has_whole_model(trainer) and re.search(
+        "DTensor|sharding strategy registered|require placement changes", said
+    ):
         raise UserError(
             "--trainer.strategy fsdp2 gives an optimiser, network or callback of this run parts of "
             f"tensors, with which it cannot compute ({said}): use ddp, or another of these"

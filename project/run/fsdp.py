@@ -88,8 +88,8 @@ class FSDP2Strategy(DDPStrategy):
             save_shards(checkpoint, Path(filepath), self.global_rank, self.world_size, self.barrier)
 
     def load_model_state_dict(self, checkpoint: Any, strict: bool = True) -> None:
-        now, saved = super().lightning_module_state_dict(), checkpoint["state_dict"]
-        state = {name: like(now.get(name), tensor) for name, tensor in saved.items()}
+        now = super().lightning_module_state_dict()
+        state = {name: like(now.get(name), x) for name, x in checkpoint["state_dict"].items()}
         super().load_model_state_dict({"state_dict": state}, strict)
 
     def load_optimizer_state_dict(self, checkpoint: Any) -> None:
@@ -142,7 +142,8 @@ def broadcast_buffers(module: nn.Module | None) -> None:
     if buffers:
         values = nn.utils.parameters_to_vector(buffers)
         torch.distributed.broadcast(values, src=0)
-        nn.utils.vector_to_parameters(values, buffers)
+        for buffer, value in zip(buffers, values.split([b.numel() for b in buffers]), strict=True):
+            buffer.copy_(value.view_as(buffer))  # which keeps its dtype
 
 
 def like(target: Any, value: Any) -> Any:
@@ -155,6 +156,4 @@ def like(target: Any, value: Any) -> Any:
     return distribute_tensor(value, mesh, target.placements, src_data_rank=None)
 
 
-StrategyRegistry.register(
-    "fsdp2", FSDP2Strategy, description="Fully sharded data parallel training (FSDP2)"
-)
+StrategyRegistry.register("fsdp2", FSDP2Strategy, description="FSDP2, with full checkpoints")

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from project.errors import writing
 from project.run.checkpoint_files import put, remove
 
 SHARD = "shard of the first dimension"  # key of what stands for a tensor of which this is a part
@@ -67,7 +68,8 @@ def save_shards(
     barrier()
     checkpoint = each_shard(checkpoint, lambda tensor: {SHARD: tensor.to_local().cpu()})
     own = {key: checkpoint[key] for key in ("state_dict", "optimizer_states")}
-    with (part / file_name(rank, world_size)).open("wb") as file:
+    name = part / file_name(rank, world_size)
+    with writing(name), name.open("wb") as file:
         torch.save(own if rank else checkpoint, file)
         file.flush()
         os.fsync(file.fileno())
