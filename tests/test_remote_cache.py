@@ -81,7 +81,7 @@ def test_run_on_a_url_goes_on_bit_for_bit(served: tuple[str, Path], tmp_path: Pa
     assert len(tested.datamodule.test_set) == 12
 
 
-@pytest.mark.needs("ImageFolder")
+@pytest.mark.needs("image_folder")
 def test_folder_of_your_own_from_a_url(copied: Path, tmp_path: Path) -> None:
     """By any address that fsspec knows."""
     from project.data import ImageFolder
