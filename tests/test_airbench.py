@@ -27,12 +27,38 @@ def test_parameter_count() -> None:
     )
 
 
-def test_first_layer_whitens(photographs: np.ndarray) -> None:
-    x = torch.from_numpy(photographs).float() / 64 - 2
-    kernels = whitening(x, eps=0.0)
-    y = F.conv2d(x.double(), kernels.double())[:, :12].permute(1, 0, 2, 3).reshape(12, -1)
-    assert torch.allclose(y @ y.T / y.shape[1], torch.eye(12, dtype=torch.double), atol=1e-3)
-    assert torch.equal(kernels[:12], -kernels[12:])
+@pytest.mark.parametrize(("patch", "stride"), [(2, 1), (4, 4)])
+def test_first_layer_whitens(photographs: np.ndarray, patch: int, stride: int) -> None:
+    x, count = torch.from_numpy(photographs).float() / 64 - 2, 3 * patch**2
+    kernels = whitening(x, patch, stride, eps=0.0)
+    y = F.conv2d(x.double(), kernels.double(), stride=stride)[:, :count]
+    y = y.permute(1, 0, 2, 3).reshape(count, -1)
+    assert torch.allclose(y @ y.T / y.shape[1], torch.eye(count, dtype=torch.double), atol=1e-3)
+    assert torch.equal(kernels[:count], -kernels[count:])
+
+
+def test_residual_block() -> None:
+    """As the paper's airbench96: the last two of three convolutions have a shortcut around them."""
+    model = Airbench(
+        widths=(8, 16), patch=4, stride=4, residual=True, num_classes=10, input_shape=(3, 48, 48)
+    )
+    assert model.whiten.weight.shape == (96, 3, 4, 4)
+    for parameter in (block := model.blocks[0]).parameters():
+        parameter.data += torch.randn_like(parameter) / 10
+    x = torch.randn(5, 96, 8, 8)
+
+    def normed(x: torch.Tensor, i: int) -> torch.Tensor:
+        part = getattr(block, f"bn{i}")
+        deviations = x.var((0, 2, 3), correction=0, keepdim=True).sqrt()
+        x = (x - x.mean((0, 2, 3), keepdim=True)) / deviations
+        return x * part.weight.view(-1, 1, 1) + part.bias.view(-1, 1, 1)
+
+    def convolved(x: torch.Tensor, i: int) -> torch.Tensor:
+        return F.conv2d(x, getattr(block, f"conv{i}").weight, padding=1)
+
+    first = F.gelu(normed(F.max_pool2d(convolved(x, 1), 2), 1))
+    last = normed(convolved(F.gelu(normed(convolved(first, 2), 2)), 3), 3)
+    assert torch.allclose(block(x), F.gelu(first + last), atol=1e-5)
 
 
 def test_convolutions_begin_as_the_identity() -> None:

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +59,16 @@ def noted(run: Run) -> dict[str, object]:
 
 def dtypes(cli: CLI) -> tuple[str, type]:
     return cli.trainer.precision, type(cli.trainer.precision_plugin)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other C libraries are left as they are")
+def test_freed_memory_is_kept(fit: Fit) -> None:
+    """A tensor of 64 MB has 16,384 pages, which the system fills with zeros when they are new."""
+    fit(*SHORT)
+    torch.zeros(2**24).add_(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(2**24).fill_(1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 100
 
 
 @pytest.mark.usefixtures("emulating")

@@ -23,7 +23,7 @@ ON = {
     "MNIST": "on 1x28x28 images, 10 classes",
     "CIFAR10": "on 3x32x32 images, 10 classes",
     "CIFAR100": "on 3x32x32 images, 100 classes",
-    "ImageNet": "on 3x224x224 images, 1000 classes",
+    "ImageNet": "on 3x{0}x{0} images, 1000 classes",
     "ImageFolder": "on 3x224x224 images, 2 classes",
     "BreastCancer": "on 30 feature(s), 2 output(s)",
     "Iris": "on 4 feature(s), 3 output(s)",
@@ -45,7 +45,8 @@ def test_command_is_understood(command: str, capsys: pytest.CaptureFixture[str])
     chosen = dict(itertools.pairwise(words))
     content = yaml.safe_load(Path(words[1]).read_text())
     model, data = (chosen.get(f"--{key}", content[key]["class_path"]) for key in ("model", "data"))
-    assert f"{model} {ON[data]}" in capsys.readouterr().out
+    size = content["data"].get("init_args", {}).get("image_size", 224)
+    assert f"{model} {ON[data].format(size)}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", FILES[:-1], ids=lambda path: path.stem)

@@ -3,6 +3,7 @@
 A run's config.yaml keeps what was asked for, because the run may go on elsewhere.
 """
 
+import ctypes
 import logging
 import os
 import re
@@ -36,6 +37,8 @@ ISAS_WITHOUT_BFLOAT16 = (
     "AVX512_CORE",
     "AVX512_CORE_VNNI",
 )
+# Options of mallopt(3): how many blocks are the system's own, and how much free memory goes back.
+M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 # What PyTorch's compiler for CPUs includes in all that it writes.
 HEADERS = "#include <Python.h>\n#include <vector>\n"
 
@@ -54,6 +57,7 @@ def adapt(config: dict[str, Any], model: Architecture, training: bool) -> dict[s
     changes: dict[str, Any] = {}
     if not runs_on_cpu(config["accelerator"]):
         return changes
+    keep_freed_memory()
     if str(config["precision"]) in HALF and emulates_bfloat16():
         why = "this CPU only emulates bfloat16, which is slower"
         changes |= changed("trainer.precision", config["precision"], "32-true", why)
@@ -62,6 +66,19 @@ def adapt(config: dict[str, Any], model: Architecture, training: bool) -> dict[s
         changes |= changed("model.compile", True, False, why)
         model.compile_loss = False
     return changes
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed memory for the next tensors.
+
+    The one of most Linux systems gives blocks above 32 MB back to the system, which fills each new
+    one with zeros: a third of a training step whose activations are so large
+    (`tests.benchmarks.kept_memory`). Other C libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def adapt_workers(data: ImageDataModule, devices: int) -> dict[str, Any]:

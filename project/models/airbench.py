@@ -17,20 +17,31 @@ class Block(nn.Module):
         in_channels: Channels of the input.
         channels: Channels of the convolutions, which begin as the identity on the first
             ``in_channels``.
+        residual: Add a third convolution, and a shortcut around the last two.
     """
 
-    def __init__(self, in_channels: int, channels: int) -> None:
+    def __init__(self, in_channels: int, channels: int, residual: bool = False) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+        self.conv1 = convolution(in_channels, channels)
         self.bn1 = norm(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = convolution(channels, channels)
         self.bn2 = norm(channels)
-        for conv in (self.conv1, self.conv2):
-            nn.init.dirac_(conv.weight.data[: conv.in_channels])  # section 3.3
+        self.residual = residual
+        if residual:
+            self.conv3 = convolution(channels, channels)
+            self.bn3 = norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.gelu(self.bn1(F.max_pool2d(self.conv1(x), 2)))
-        return F.gelu(self.bn2(self.conv2(x)))
+        out = self.bn2(self.conv2(x))
+        return F.gelu(x + self.bn3(self.conv3(F.gelu(out))) if self.residual else out)
+
+
+def convolution(in_channels: int, channels: int) -> nn.Conv2d:
+    """A convolution that begins as the identity on ``in_channels`` (Jordan, 2024, section 3.3)."""
+    layer = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+    nn.init.dirac_(layer.weight.data[:in_channels])
+    return layer
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -43,11 +54,16 @@ def norm(channels: int) -> nn.BatchNorm2d:
 class Airbench(Architecture):
     """A small convolutional network that is trained in about ten epochs (Jordan, 2024).
 
-    Its first layer whitens patches of 2x2 pixels: at the first batch it is given the eigenvectors
-    of the covariance of that batch's patches, and stays as it is but for its bias.
+    Its first layer whitens patches of pixels: at the first batch it is given the eigenvectors of
+    the covariance of that batch's patches, and stays as it is but for its bias.
 
     Args:
-        widths: Channels of the three blocks.
+        widths: Channels of the blocks, each of which halves height and width.
+        patch: Side of the patches in pixels.
+        stride: Of the patches; the paper's overlap, and patches of 4 pixels with a stride of 4 are
+            for larger images.
+        residual: Give each block a third convolution and a shortcut, as the paper's airbench96 has
+            them.
         whiten_epochs: For which the bias of the first layer trains.
         bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by
             it.
@@ -58,25 +74,31 @@ class Airbench(Architecture):
     def __init__(
         self,
         *,
-        widths: tuple[int, int, int] = (64, 256, 256),
+        widths: tuple[int, ...] = (64, 256, 256),
+        patch: int = 2,
+        stride: int = 1,
+        residual: bool = False,
         whiten_epochs: int = 3,
         bias_lr: float = 64.0,
         translate_tta: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_pixels(self, 25)
-        channels = self.input_shape[0]
+        check_pixels(self, stride * (3 * 2 ** len(widths) - 1) + patch)
+        values = self.input_shape[0] * patch**2
         self.whiten_epochs, self.bias_lr, self.translate_tta = (
             whiten_epochs,
             bias_lr,
             translate_tta,
         )
-        self.whiten = nn.Conv2d(channels, 2 * 4 * channels, 2)
+        self.patches = (patch, stride)
+        self.whiten = nn.Conv2d(self.input_shape[0], 2 * values, patch, stride)
         self.whiten.weight.requires_grad_(False)
         nn.init.zeros_(self.whiten.get_parameter("bias"))
         ins = (self.whiten.out_channels, *widths)
-        self.blocks = nn.Sequential(*(Block(i, o) for i, o in zip(ins, widths, strict=False)))
+        self.blocks = nn.Sequential(
+            *(Block(i, o, residual) for i, o in zip(ins, widths, strict=False))
+        )
         self.head = nn.Linear(widths[-1], self.num_classes, bias=False)
         self.initialize()
 
@@ -104,7 +126,7 @@ class Airbench(Architecture):
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         if self.current_epoch == batch_idx == 0 and not self.weights:
             self.whiten.weight.data.copy_(
-                self.trainer.strategy.broadcast(whitening(batch[0]).cpu())
+                self.trainer.strategy.broadcast(whitening(batch[0], *self.patches).cpu())
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -121,20 +143,14 @@ class Airbench(Architecture):
             self.whiten.get_parameter("bias").grad = None  # optimisers pass over it
 
 
-def whitening(x: Tensor, eps: float = 5e-4) -> Tensor:
-    """Kernels (2 * 4C, C, 2, 2) that whiten patches of ``x`` (N, C, H, W).
+def whitening(x: Tensor, patch: int = 2, stride: int = 1, eps: float = 5e-4) -> Tensor:
+    """Kernels (2 * D, C, patch, patch) that whiten patches of ``x`` (N, C, H, W); D is C * patch^2.
 
-    The first 4C are the eigenvectors of the patches' covariance, and the others the negatives of
+    The first D are the eigenvectors of the patches' covariance, and the others the negatives of
     these (section 3.2).
     """
-    channels = x.shape[1]
-    patches = (
-        x.unfold(2, 2, 1)
-        .unfold(3, 2, 1)
-        .permute(0, 2, 3, 1, 4, 5)
-        .reshape(-1, 4 * channels)
-        .double()
-    )
+    windows = x.unfold(2, patch, stride).unfold(3, patch, stride).permute(0, 2, 3, 1, 4, 5)
+    patches = windows.flatten(3).flatten(0, 2).double()
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-    kernels = (vectors / (values + eps).sqrt()).T.flip(0).reshape(-1, channels, 2, 2)
+    kernels = (vectors / (values + eps).sqrt()).T.flip(0).reshape(-1, x.shape[1], patch, patch)
     return torch.cat([kernels, -kernels]).to(x)
