@@ -71,9 +71,9 @@ def adapt(config: dict[str, Any], model: Architecture, training: bool) -> dict[s
 def keep_freed_memory() -> None:
     """Let the C library keep freed memory for the next tensors.
 
-    The one of most Linux systems gives blocks above 32 MB back to the system, which fills each new
-    one with zeros: a third of a training step whose activations are so large
-    (`tests.benchmarks.kept_memory`). Other C libraries are left as they are.
+    glibc gives blocks above 32 MB back to the system, which fills each new one with zeros: a fifth
+    of the time of a training step with large activations (`tests.benchmarks.kept_memory`). The
+    process then holds a tenth more memory. Other C libraries are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
