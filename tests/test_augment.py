@@ -16,6 +16,7 @@ from project.data.transforms.augment import (
     Crop,
     Flip,
     Rotate,
+    Shrink,
     crop,
     flip,
     rotate,
@@ -24,6 +25,7 @@ from project.data.transforms.color import hue
 from project.data.transforms.erasing import Cutout, RandomErasing, erase
 from project.data.transforms.mix import cutmix, mixup
 from project.data.transforms.policies import BINS, NAMES, SIGNED, transformed
+from project.errors import UserError
 
 NEAREST = InterpolationMode.NEAREST
 ALL = [
@@ -84,6 +86,16 @@ def test_rotate_equals_torchvisions(size: tuple[int, int]) -> None:
         assert torch.allclose(
             after, reference(before, angle, InterpolationMode.BILINEAR), atol=1e-4
         )
+
+
+def test_shrink_equals_torchvisions_resize_in_the_first_epochs() -> None:
+    shrink, x = Shrink(size=12, epochs=2), torch.rand(3, 2, 16, 16)
+    smaller = reference.resize(x, [12, 12], InterpolationMode.BILINEAR, antialias=True)
+    for shrink.epoch, expected in enumerate((smaller, smaller, x)):
+        got, _ = shrink(x, torch.zeros(3), generator())
+        assert torch.equal(got, expected)
+    with pytest.raises(UserError, match="size 0"):
+        Shrink(size=0, epochs=1)
 
 
 def test_crop_is_uniform() -> None:

@@ -17,7 +17,7 @@ from project import models
 from project.cli.main import CLI, main
 from project.cli.messages import EXTRAS
 from project.optim import SAM, Muon
-from project.optim.muon import newton_schulz
+from project.optim.newton_schulz import newton_schulz
 from project.run.folder import find_run
 from tests.conftest import QUIET
 from tests.kill_and_resume import differences

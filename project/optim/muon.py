@@ -9,28 +9,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from project.errors import UserError
-
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Jordan's polynomial, the steepest one at zero
-
-
-def newton_schulz(matrix: Tensor, steps: int, dtype: torch.dtype | None = None) -> Tensor:
-    """The nearest matrix with orthogonal rows or columns, up to singular values of 0.7 to 1.2.
-
-    Args:
-        matrix: A matrix (M, N) of any scale.
-        steps: Number of iterations.
-        dtype: What is computed in; None for bfloat16 on a GPU and for float32 elsewhere, because
-            many CPUs only emulate bfloat16.
-    """
-    a, b, c = COEFFICIENTS
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.to(dtype or (torch.bfloat16 if matrix.is_cuda else torch.float32))
-    x = x.T if tall else x
-    x = x / x.norm().clamp(min=1e-7)  # no singular value is above one
-    for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+from project.optim.newton_schulz import newton_schulz
 
 
 def is_matrix(parameter: Tensor) -> bool:

@@ -114,3 +114,27 @@ class Rotate(Augmentation):
     def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         draw = torch.rand(len(x), generator=generator, device=x.device)
         return rotate(x, (2 * draw - 1) * math.radians(self.degrees)), y
+
+
+class Shrink(Augmentation):
+    """Train the run's first epochs on smaller images, which take less time (Howard, 2018).
+
+    https://www.fast.ai/posts/2018-08-10-fastai-diu-imagenet.html; ``--data.start_size`` does it for
+    image files.
+
+    Args:
+        size: Height and width of the images in those epochs, in pixels.
+        epochs: How many epochs.
+    """
+
+    def __init__(self, size: int, epochs: int) -> None:
+        if size < 1 or epochs < 0:
+            raise UserError(
+                f"Shrink: size {size} must be positive, and epochs {epochs} not negative"
+            )
+        self.size, self.epochs = size, epochs
+
+    def __call__(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        if self.epoch >= self.epochs:
+            return x, y
+        return F.interpolate(x, self.size, mode="bilinear", antialias=True), y
