@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from project.cli.naming import flatten
 from project.commands import COMMANDS
 from project.loggers.metrics_csv import MetricsCSV
 from project.run.folder import Run, find_run
+from project.run.provenance import cpu
 from tests.conftest import QUIET
 
 Fit = Callable[..., CLI]
@@ -458,3 +460,29 @@ def test_compiled_keys_stay_clean(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> 
     cli = fit("--model.compile=true", "--trainer.max_epochs=1", "--adapt_to_machine=false")
     assert not any("_orig_mod" in name for name in cli.model.state_dict())
     assert "training_loss" in vars(cli.model)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            "model name\t: Intel(R) Xeon(R)\nflags\t\t: fpu avx512_bf16 amx_bf16\n",
+            "Intel(R) Xeon(R) with AMX",
+        ),
+        (
+            "model name\t: AMD EPYC\nflags\t\t: fpu avx2\n\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2\n",
+            "AMD EPYC",
+        ),
+        (
+            "processor\t: 0\nFeatures\t: fp bf16\n",
+            f"{platform.processor() or platform.machine()} with BF16",
+        ),
+    ],
+)
+def test_environment_names_the_processor(
+    text: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(text)
+    monkeypatch.setattr("project.run.provenance.CPUINFO", cpuinfo)
+    assert cpu() == name

@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from project.run.provenance import cpu
+
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results"
 
@@ -96,13 +98,3 @@ def commit() -> str | None:
     )
     head = git("rev-parse", "HEAD")
     return f"{head}-dirty" if head and changed else head or None
-
-
-def cpu() -> str:
-    """The processor's name, or its architecture where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
