@@ -1,4 +1,4 @@
-"""What each part of a fast recipe gives: the recipe as it is, and with one part less at a time.
+"""What each part of a fast recipe gives: the recipe as it is, and with one part less or another at a time.
 
     python -m tests.benchmarks.ablation --root DIR
 
@@ -14,6 +14,13 @@ from project.cli.main import run_command
 from tests.benchmarks import measure_each, new_parser
 from tests.benchmarks.recipe import words
 
+# As in airbench94_muon.py of github.com/KellerJordan/cifar10-airbench, with weight decay in place of
+# its normalised weights.
+MUON = (
+    "--optimizer Muon --optimizer.lr 0.24 --optimizer.momentum 0.6 --optimizer.weight_decay 0.1 "
+    "--optimizer.ns_steps 3 --model.bias_lr 8 --lr_schedule.warmup 0 --lr_schedule.final 0 "
+    "--trainer.callbacks null"
+)
 VARIANTS = {
     "configs/imagenette_fast.yaml": {
         "as it is": "",
@@ -28,6 +35,15 @@ VARIANTS = {
             "--model ResNet --model.stem deep --model.zero_init_residual true "
             "--model.channels_last true --optimizer.lr 0.1"
         ),
+    },
+    "configs/cifar10_fast.yaml": {
+        "as it is": "",
+        "Muon for SGD and Lookahead": MUON,
+        "Muon, and 24 pixels in the first four epochs": (
+            f"{MUON} --data.augment+=Shrink --data.augment.size 24 --data.augment.epochs 4"
+        ),
+        "no Lookahead": "--trainer.callbacks null",
+        "one view in evaluation": "--model.flip_tta false --model.translate_tta false",
     },
 }
 
