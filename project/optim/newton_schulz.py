@@ -21,7 +21,7 @@ def newton_schulz(matrix: Tensor, steps: int, dtype: torch.dtype | None = None) 
     x = x.T if tall else x
     x = x / x.norm().clamp(min=1e-7)  # no singular value is above one
     if x.shape[1] >= 2 * x.shape[0] and x.dtype == torch.float32:
-        x = product(x @ x.T, steps) @ x  # half the time; bfloat16 is too coarse for it
+        x = product(x @ x.T, steps) @ x  # in half the time; bfloat16 is too coarse for G
     else:
         for _ in range(steps):
             gram = x @ x.T
@@ -30,9 +30,14 @@ def newton_schulz(matrix: Tensor, steps: int, dtype: torch.dtype | None = None) 
 
 
 def product(gram: Tensor, steps: int) -> Tensor:
-    """The matrix (M, M) that all iterations together multiply X by, from X's ``gram`` (M, M).
+    """The matrix (M, M) by which all iterations together multiply X.
 
-    Each iteration multiplies X by P = a + b G + c G^2, and its G by P from both sides.
+    Each iteration multiplies X by P = a + b G + c G^2 from the left, where G = X X^T, and so G by P
+    from both sides.
+
+    Args:
+        gram: G (M, M) before the first iteration.
+        steps: Number of iterations.
     """
     a, b, c = COEFFICIENTS
     factors = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
