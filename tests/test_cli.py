@@ -25,7 +25,7 @@ from project.cli.naming import flatten
 from project.commands import COMMANDS
 from project.loggers.metrics_csv import MetricsCSV
 from project.run.folder import Run, find_run
-from project.run.provenance import cpu
+from project.run.processor import processor_name
 from tests.conftest import QUIET
 
 Fit = Callable[..., CLI]
@@ -484,5 +484,5 @@ def test_environment_names_the_processor(
 ) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(text)
-    monkeypatch.setattr("project.run.provenance.CPUINFO", cpuinfo)
-    assert cpu() == name
+    monkeypatch.setattr("project.run.processor.CPUINFO", cpuinfo)
+    assert processor_name() == name

@@ -6,12 +6,10 @@ A run's config.yaml keeps what was asked for, because the run may go on elsewher
 import ctypes
 import logging
 import os
-import re
 import shlex
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,12 +18,12 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from project.data import ImageDataModule
 from project.models import Architecture
 from project.run.jobs import launcher
+from project.run.processor import bfloat16_unit
 
 log = logging.getLogger(__name__)
 
 # Precisions in which a CPU computes in bfloat16: Lightning takes it for float16 too.
 HALF = ("bf16-mixed", "16-mixed", "bf16", "16")
-CPUINFO = Path("/proc/cpuinfo")
 # Values of ONEDNN_MAX_CPU_ISA for which oneDNN does not use a processor's instructions for
 # bfloat16.
 ISAS_WITHOUT_BFLOAT16 = (
@@ -129,10 +127,7 @@ def emulates_bfloat16() -> bool:
     ]
     if any(check() for check in checks if check):
         return False
-    flags = CPUINFO.read_text() if CPUINFO.exists() else ""
-    return not re.search(
-        r"^(flags|Features)\s*:.*\b(avx512_bf16|amx_bf16|bf16)\b", flags, re.MULTILINE
-    )
+    return bfloat16_unit() is None
 
 
 def why_not_compiled() -> str:

@@ -13,10 +13,7 @@ from typing import Any
 
 from project.errors import writing
 from project.run.folder import Run, now, write_atomically
-
-CPUINFO = Path("/proc/cpuinfo")
-# Flags of processors that compute in bfloat16, the fastest first, and what they stand for.
-BFLOAT16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "bf16": "BF16"}
+from project.run.processor import processor_name
 
 
 def describe_environment(seed: int) -> dict[str, Any]:
@@ -30,23 +27,11 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "seed": seed,
         "host": platform.node(),
         "platform": platform.platform(),
-        "device": cuda or [f"{os.cpu_count()} cores of {cpu()}"],
+        "device": cuda or [f"{processor_name()}, {os.cpu_count()} CPUs"],
         "python": platform.python_version(),
         "git": git_state(),
         "packages": packages(),
     }
-
-
-def cpu() -> str:
-    """The processor's name or else its architecture, and by what it computes in bfloat16."""
-    fields = {}
-    if CPUINFO.exists():
-        lines = (line.partition(":") for line in CPUINFO.read_text().splitlines())
-        fields = {key.strip(): value.strip() for key, _, value in lines}
-    flags = fields.get("flags", fields.get("Features", "")).split()
-    units = [unit for flag, unit in BFLOAT16.items() if flag in flags]
-    name = fields.get("model name") or platform.processor() or platform.machine()
-    return f"{name} with {units[0]}" if units else name
 
 
 @cache

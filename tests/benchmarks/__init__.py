@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from project.run.provenance import cpu
+from project.run.processor import processor_name
 
 REPOSITORY = Path(__file__).parents[2]
 RESULTS = Path(__file__).parent / "results"
@@ -78,7 +78,7 @@ def circumstances() -> dict[str, Any]:
         "commit": commit(),
         **{name: version(name) for name in ("torch", "lightning", "torchvision")},
         "python": platform.python_version(),
-        "cpu": cpu(),
+        "cpu": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "gpu": gpus or None,
