@@ -27,13 +27,17 @@ def test_parameter_count() -> None:
     )
 
 
-@pytest.mark.parametrize(("patch", "stride"), [(2, 1), (4, 4)])
-def test_first_layer_whitens(photographs: np.ndarray, patch: int, stride: int) -> None:
+@pytest.mark.parametrize(("patch", "stride", "eps"), [(2, 1, 0.0), (4, 4, 0.0), (4, 4, 0.1)])
+def test_first_layer_whitens(photographs: np.ndarray, patch: int, stride: int, eps: float) -> None:
+    """The variance v along each eigenvector of the patches' covariance becomes v / (v + eps)."""
     x, count = torch.from_numpy(photographs).float() / 64 - 2, 3 * patch**2
-    kernels = whitening(x, patch, stride, eps=0.0)
+    patches = F.unfold(x.double(), patch, stride=stride).transpose(1, 2).flatten(0, 1).numpy()
+    variances = np.linalg.eigvalsh(patches.T @ patches / len(patches))[::-1]
+    kernels = whitening(x, patch, stride, eps)
     y = F.conv2d(x.double(), kernels.double(), stride=stride)[:, :count]
     y = y.permute(1, 0, 2, 3).reshape(count, -1)
-    assert torch.allclose(y @ y.T / y.shape[1], torch.eye(count, dtype=torch.double), atol=1e-3)
+    expected = np.diag(variances / (variances + eps))
+    np.testing.assert_allclose(y @ y.T / y.shape[1], expected, atol=1e-3)
     assert torch.equal(kernels[:count], -kernels[count:])
 
 
@@ -145,7 +149,8 @@ def flags(cifar_root: object) -> list[str]:
         "--model=Airbench", "--model.widths=[8,8,8]", "--data=CIFAR10", f"--data.root={cifar_root}",
         "--data.batch_size=16", "--data.augment+=AlternatingFlip", "--optimizer=SGD", "--optimizer.lr=0.05",
         "--optimizer.momentum=0.85", "--optimizer.nesterov=true", "--trainer.max_epochs=3",
-        "--trainer.callbacks+=project.callbacks.Lookahead", "--model.whiten_epochs=1", "--seed_everything=3",
+        "--trainer.callbacks+=project.callbacks.Lookahead", "--model.whiten_epochs=1", "--model.whiten_eps=0.01",
+        "--seed_everything=3",
     ]  # fmt: skip
 
 
@@ -158,7 +163,7 @@ class First(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step == 0:
-            First.kernels = whitening(batch[0])
+            First.kernels = whitening(batch[0], eps=0.01)
 
 
 def state(cli: CLI) -> dict[str, torch.Tensor]:

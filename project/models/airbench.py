@@ -64,6 +64,8 @@ class Airbench(Architecture):
             for larger images.
         residual: Give each block a third convolution and a shortcut, as the paper's airbench96 has
             them.
+        whiten_eps: Added to the variances that the first layer divides by: those far below it stay
+            small, such as what compression and resizing leave in photographs.
         whiten_epochs: For which the bias of the first layer trains.
         bias_lr: Factor of the learning rate of the norms' biases; their weight decay is divided by
             it.
@@ -78,6 +80,7 @@ class Airbench(Architecture):
         patch: int = 2,
         stride: int = 1,
         residual: bool = False,
+        whiten_eps: float = 5e-4,
         whiten_epochs: int = 3,
         bias_lr: float = 64.0,
         translate_tta: bool = False,
@@ -86,12 +89,9 @@ class Airbench(Architecture):
         super().__init__(**kwargs)
         check_pixels(self, stride * (3 * 2 ** len(widths) - 1) + patch)
         values = self.input_shape[0] * patch**2
-        self.whiten_epochs, self.bias_lr, self.translate_tta = (
-            whiten_epochs,
-            bias_lr,
-            translate_tta,
-        )
-        self.patches = (patch, stride)
+        self.whiten_epochs, self.bias_lr = whiten_epochs, bias_lr
+        self.translate_tta = translate_tta
+        self.patches = (patch, stride, whiten_eps)
         self.whiten = nn.Conv2d(self.input_shape[0], 2 * values, patch, stride)
         self.whiten.weight.requires_grad_(False)
         nn.init.zeros_(self.whiten.get_parameter("bias"))
