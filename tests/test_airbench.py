@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from project.cli.main import CLI
 from project.data.transforms.augment import AlternatingFlip, Crop
+from project.errors import UserError
 from project.models.airbench import Airbench, whitening
 from tests.test_resume import Crash, Stop, crash
 
@@ -39,6 +40,13 @@ def test_first_layer_whitens(photographs: np.ndarray, patch: int, stride: int, e
     expected = np.diag(variances / (variances + eps))
     np.testing.assert_allclose(y @ y.T / y.shape[1], expected, atol=1e-3)
     assert torch.equal(kernels[:count], -kernels[count:])
+
+
+def test_whiten_eps_is_positive() -> None:
+    """A direction in which no patch varies would be divided by zero."""
+    for eps in (0.0, -0.1):
+        with pytest.raises(UserError, match=f"whiten_eps {eps} must be positive"):
+            Airbench(whiten_eps=eps, **SHAPE)
 
 
 def test_residual_block() -> None:

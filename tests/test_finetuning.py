@@ -179,9 +179,9 @@ def test_unfreezing_goes_on_bit_for_bit(optimizer: str, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)  # it starts processes
-def test_unfreezing_on_two_processes_equals_one() -> None:
-    """By Muon, which has the most groups: matrices, and what AdamW trains."""
-    args = [*ONE_OR_TWO, *UNFREEZE, "--optimizer=Muon", "--optimizer.lr=0.003"]
+@pytest.mark.parametrize("optimizer", ["AdamW", "Muon", "schedulefree.AdamWScheduleFree"])
+def test_unfreezing_on_two_processes_equals_one(optimizer: str) -> None:
+    args = [*ONE_OR_TWO, *UNFREEZE, f"--optimizer={optimizer}", "--optimizer.lr=0.003"]
     for devices in (1, 2):
         code, err = ended(
             start_fit(*args, f"--trainer.devices={devices}", f"--experiment=on{devices}")

@@ -333,25 +333,38 @@ def batch(photographs: np.ndarray) -> tuple[Tensor, Tensor]:
     return (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True), y
 
 
-SEEN_IN_BOTH = existing(["AlexNet-bn", "ResNet18"])
-SEEN_IN_COLOUR = existing(
-    ["AlexNet", "VGG16-bn", "GoogLeNet", "ConvNeXt-atto", "EfficientNet-b0", "MobileNetV3-small"]
-)
-
-
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("name", "shape"),
-    [
-        *((name, (3, 32, 32)) for name in SEEN_IN_BOTH),
-        *(pytest.param(name, (1, 28, 28), marks=pytest.mark.slow) for name in SEEN_IN_BOTH),
-        *(pytest.param(name, (3, 32, 32), marks=pytest.mark.slow) for name in SEEN_IN_COLOUR),
-    ],
+    "shape",
+    [pytest.param((1, 28, 28), marks=pytest.mark.slow), (3, 32, 32)],
+    ids=["28x28x1", "32x32x3"],
+)
+@pytest.mark.parametrize(
+    "name",
+    slow_but(
+        ["AlexNet-bn", "ResNet18"],
+        existing(
+            [
+                "AlexNet",
+                "AlexNet-bn",
+                "VGG16-bn",
+                "GoogLeNet",
+                "ResNet18",
+                "ConvNeXt-atto",
+                "EfficientNet-b0",
+                "MobileNetV3-small",
+            ]
+        ),
+    ),
 )
 def test_small_stem_overfits_one_batch(
     name: str, shape: tuple[int, int, int], batch: tuple[Tensor, Tensor]
 ) -> None:
-    """Gray images change the first kernels only: two networks see them."""
+    slow = name.partition("-")[0] in ("GoogLeNet", "ConvNeXt", "EfficientNet", "MobileNetV3")
+    if slow and shape[0] == 1 and not DATA:
+        pytest.skip(
+            "takes a minute, and differs from 32x32x3 in the first kernels: set PROJECT_DATA"
+        )
     torch.manual_seed(0)
     x, y = batch
     x = (x if shape[0] == 3 else x.mean(1, keepdim=True))[..., : shape[1], : shape[2]]

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from project.errors import UserError
 from project.models.architecture import Architecture
 from project.models.checks import check_pixels
 
@@ -88,10 +89,12 @@ class Airbench(Architecture):
     ) -> None:
         super().__init__(**kwargs)
         check_pixels(self, stride * (3 * 2 ** len(widths) - 1) + patch)
+        if whiten_eps <= 0:
+            raise UserError(f"whiten_eps {whiten_eps} must be positive")
         values = self.input_shape[0] * patch**2
         self.whiten_epochs, self.bias_lr = whiten_epochs, bias_lr
         self.translate_tta = translate_tta
-        self.patches = (patch, stride, whiten_eps)
+        self.whiten_options = (patch, stride, whiten_eps)
         self.whiten = nn.Conv2d(self.input_shape[0], 2 * values, patch, stride)
         self.whiten.weight.requires_grad_(False)
         nn.init.zeros_(self.whiten.get_parameter("bias"))
@@ -126,7 +129,7 @@ class Airbench(Architecture):
     def on_train_batch_start(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         if self.current_epoch == batch_idx == 0 and not self.weights:
             self.whiten.weight.data.copy_(
-                self.trainer.strategy.broadcast(whitening(batch[0], *self.patches).cpu())
+                self.trainer.strategy.broadcast(whitening(batch[0], *self.whiten_options).cpu())
             )
 
     def parameter_groups(self) -> list[dict[str, Any]]:
