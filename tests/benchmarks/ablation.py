@@ -14,12 +14,11 @@ from project.cli.main import run_command
 from tests.benchmarks import measure_each, new_parser
 from tests.benchmarks.recipe import words
 
-# As in airbench94_muon.py of github.com/KellerJordan/cifar10-airbench, with weight decay in place of
-# its normalised weights.
-MUON = (
-    "--optimizer Muon --optimizer.lr 0.24 --optimizer.momentum 0.6 --optimizer.weight_decay 0.1 "
-    "--optimizer.ns_steps 3 --model.bias_lr 8 --lr_schedule.warmup 0 --lr_schedule.final 0 "
-    "--trainer.callbacks null"
+# The recipe of "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (Jordan, 2024).
+SGD = (
+    "--optimizer SGD --optimizer.lr 1.5 --optimizer.momentum 0.85 --optimizer.nesterov true "
+    "--optimizer.weight_decay 0.00133 --model.bias_lr 64 --lr_schedule.warmup 0.23 "
+    "--lr_schedule.initial 0.2 --lr_schedule.final 0.07"
 )
 VARIANTS = {
     "configs/imagenette_fast.yaml": {
@@ -40,11 +39,10 @@ VARIANTS = {
     },
     "configs/cifar10_fast.yaml": {
         "as it is": "",
-        "Muon for SGD and Lookahead": MUON,
-        "Muon, and 24 pixels in the first four epochs": (
-            f"{MUON} --data.augment+=Shrink --data.augment.size 24 --data.augment.epochs 4"
-        ),
-        "no Lookahead": "--trainer.callbacks null",
+        "SGD and Lookahead for Muon": (f"{SGD} --trainer.callbacks+=project.callbacks.Lookahead"),
+        "SGD for Muon": SGD,
+        "32 pixels from the start": "--data.augment.epochs 0",
+        "batches of 512": ("--data.batch_size 512 --optimizer.lr 0.17 --optimizer.adamw_lr 0.002"),
         "one view in evaluation": "--model.flip_tta false --model.translate_tta false",
     },
 }

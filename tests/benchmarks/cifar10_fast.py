@@ -16,7 +16,7 @@ from project.data import CIFAR10
 from project.data.transforms.augment import crop, flip
 from project.models import Airbench
 from project.models.airbench import whitening
-from project.optim import Linear
+from project.optim import Linear, Muon
 from tests.benchmarks import REPOSITORY, fit
 from tests.benchmarks.turns import now
 
@@ -24,16 +24,22 @@ CONFIG = REPOSITORY / "configs" / "cifar10_fast.yaml"
 
 
 def batches(
-    x: Tensor, y: Tensor, epochs: int, size: int, padding: int
+    x: Tensor, y: Tensor, epochs: int, size: int, padding: int, shrink: dict[str, int]
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Epoch, images and classes of shuffled, cropped and alternately flipped batches of uint8 ``x`` (N, 3, H, W)."""
+    """Epoch, images and classes of shuffled, cropped, alternately flipped batches of ``x`` (N, 3, H, W), uint8.
+
+    The first ``shrink["epochs"]`` epochs have images of ``shrink["size"]`` pixels to a side.
+    """
     parity = x.long().sum((1, 2, 3)) % 2
     for epoch in range(epochs):
         order = torch.randperm(len(x), device=x.device)
         for index in order.split(size)[: len(order) // size]:
             images = flip(x[index].float(), (parity[index] + epoch) % 2 == 1)
             place = torch.randint(2 * padding + 1, (2, size), device=x.device)
-            yield epoch, crop(images, padding, *place, mode="reflect"), y[index]
+            images = crop(images, padding, *place, mode="reflect")
+            if epoch < shrink["epochs"]:
+                images = F.interpolate(images, shrink["size"], mode="bilinear", antialias=True)
+            yield epoch, images, y[index]
 
 
 def train_by_hand(
@@ -58,16 +64,16 @@ def train_by_hand(
     mean, std = data.statistics(device)
     x, y = (part[data.train_indices].to(device) for part in (data.train_set.x, data.train_set.y))
     steps = epochs * (len(x) // size)
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trained = {name: p for name, p in model.blocks.named_parameters() if p.requires_grad}
     groups = [
         {"params": [p for name, p in trained.items() if ".bn" not in name]},
-        {
-            "params": [p for name, p in trained.items() if ".bn" in name],
-            "lr": recipe["lr"] * model.bias_lr,
-            "weight_decay": recipe["weight_decay"] / model.bias_lr,
-        },
+        {"params": [model.whiten.bias, model.head.weight], "use_muon": False},
+        {"params": [p for name, p in trained.items() if ".bn" in name]},
     ]
-    optimizer = torch.optim.SGD(groups, fused=True, **recipe)
+    optimizer = Muon(groups, fused=True, **recipe)
+    norms = optimizer.param_groups[-1]
+    norms["lr"] *= model.bias_lr
+    norms["weight_decay"] /= model.bias_lr
     rates = [group["lr"] for group in optimizer.param_groups]
     smoothing = content["objective"]["init_args"]["label_smoothing"]
     bf16 = "bf16" in content["trainer"]["precision"]
@@ -77,14 +83,14 @@ def train_by_hand(
             return F.cross_entropy(model(images), classes, label_smoothing=smoothing)
 
     loss_of = torch.compile(loss_of) if compiled else loss_of
-    state = [value for value in model.state_dict().values() if value.is_floating_point()]
-    for step, (epoch, images, classes) in enumerate(batches(x, y, epochs, size, padding=2)):
+    shrink = content["data"]["init_args"]["augment"][-1]["init_args"]
+    drawn = batches(x, y, epochs, size, padding=2, shrink=shrink)
+    for step, (epoch, images, classes) in enumerate(drawn):
         if step == 0:
             clock(0)
         images = images.sub_(mean).div_(std)
         if step == 0:
             model.whiten.weight.data.copy_(whitening(images))
-            slow = [value.clone() for value in state]
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * schedule((step + 0.5) / steps)
         optimizer.zero_grad()
@@ -92,10 +98,6 @@ def train_by_hand(
         if epoch >= model.whiten_epochs:
             model.whiten.bias.grad = None
         optimizer.step()
-        if (step + 1) % 5 == 0:
-            torch._foreach_lerp_(slow, state, 1 - 0.95**5 * ((step + 1) / steps) ** 3)
-        if (step + 1) % 5 == 0 or step + 1 == steps:
-            torch._foreach_copy_(state, slow)
         clock(step + 1)
     data.setup("test")
     model.eval()
