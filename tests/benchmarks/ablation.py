@@ -25,7 +25,7 @@ VARIANTS = {
         "as it is": "",
         "SGD for Muon": (
             "--optimizer SGD --optimizer.lr 0.1 --optimizer.momentum 0.85 --optimizer.nesterov true "
-            "--optimizer.weight_decay 0.00133 --model.bias_lr 64"  # cifar10_fast's, for a batch of 64
+            "--optimizer.weight_decay 0.00133 --model.bias_lr 64"  # Jordan's, for a batch of 64
         ),
         "whitening as for CIFAR-10": "--model.whiten_eps 0.0005",
         "blocks of 128, 256 and 512 channels": "--model.widths [128,256,512]",

@@ -56,7 +56,7 @@ def train_by_hand(
     recipe, arguments = content["optimizer"]["init_args"], content["model"]["init_args"]
     size, schedule = (
         content["data"]["init_args"]["batch_size"],
-        Linear(**content["lr_schedule"]["init_args"]),
+        Linear(**content["lr_schedule"].get("init_args", {})),
     )
     torch.manual_seed(seed)
     model = Airbench(num_classes=10, input_shape=(3, 32, 32), widths=tuple(widths), **arguments)
