@@ -21,7 +21,14 @@ ADAMW = [
     *("--optimizer=AdamW", "--optimizer.weight_decay=0.05", "--lr_schedule.warmup=0.1"),
     "--trainer.gradient_clip_val=1",
 ]
+OLDER = [
+    *("--model.stem=small", "--model.batch_norm=true", "--model.channels_last=true"),
+    "--optimizer.lr=0.05",
+]
 NETWORKS = {
+    "AlexNet": ["--model=AlexNet", *OLDER],
+    "VGG-16": ["--model=VGG", *OLDER],
+    "GoogLeNet": ["--model=GoogLeNet", "--model.stem=small", "--model.channels_last=true"],
     "ResNet-18": [],
     "ConvNeXt-atto": [
         *("--model=ConvNeXt", "--model.size=atto", "--model.stem=small"),
