@@ -130,6 +130,14 @@ def test_what_needs_whole_tensors_is_refused(flags: list[str], said: str) -> Non
     assert (status, said in err[-1]) == (2, True), err
 
 
+@pytest.mark.slow
+@pytest.mark.needs("ResNet")
+def test_channels_last_is_refused() -> None:
+    args = ["--model=ResNet", "--model.stem=small", "--model.channels_last=true", "--data=Digits"]
+    status, err = ended(fit(*args, *QUIET, "--trainer.accelerator=cpu", *SHARDED))
+    assert (status, "fsdp2 needs --model.channels_last false" in err[-1]) == (2, True), err
+
+
 def test_weights_come_from_shards_and_a_missing_one_is_named(tmp_path: Path) -> None:
     whole = torch.arange(10.0).reshape(5, 2)
     for rank, shard in enumerate(whole.chunk(2)):

@@ -75,6 +75,8 @@ def test_results_are_written_all_or_none(
     ]
     runs[2].tests.unlink()
     assert "was not tested" in fails(*words)
+    runs[2].tests.write_text('{"complete": false, "test/acc": 0.5}\n')
+    assert "was tested on a part of the data only" in fails(*words)
     runs[2].environment.unlink()
     assert "lacks environment.json" in fails(*words)
     other_data = ["--model=MLP", "--data=MNIST", f"--data.root={mnist_root}", *QUIET]

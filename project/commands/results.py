@@ -94,7 +94,10 @@ def refuse_untested(result: RunResult) -> None:
             f"{folder} lacks environment.json, which says how it was trained: leave it out"
         )
     if not result.test_result:
-        how = "trained on after its test" if result.test_log else "not tested"
+        if any(entry.get("complete", True) for entry in result.test_log):
+            how = "trained on after its test"
+        else:
+            how = "tested on a part of the data only" if result.test_log else "not tested"
         raise UserError(f"{folder} was {how}: python -m project test --run {folder}")
 
 

@@ -43,9 +43,10 @@ class FSDP2Strategy(DDPStrategy):
         assert self.lightning_module is not None
         if not self.lightning_module.automatic_optimization:
             raise UserError(
-                "--trainer.strategy fsdp2 needs automatic optimisation: give ddp to a task that "
-                "calls its optimisers by itself"
+                "--trainer.strategy fsdp2 needs automatic optimisation: use ddp for this task"
             )
+        if not all(p.is_contiguous() for p in self.lightning_module.parameters()):
+            raise UserError("--trainer.strategy fsdp2 needs --model.channels_last false")
         Strategy.setup(self, trainer)
 
     def _setup_model(self, model: nn.Module) -> "Whole":

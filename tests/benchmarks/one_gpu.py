@@ -26,7 +26,7 @@ STEPS = '--recipes configs/imagenet_resnet50.yaml "configs/cifar_resnet18.yaml"'
 QUIET = "--trainer.enable_progress_bar false --trainer.enable_model_summary false"
 # In place of a GPU's work.
 TOY = (
-    "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1 --trainer.limit_test_batches 1 "
+    "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1 "
     "--trainer.max_epochs 2 --trainer.check_val_every_n_epoch 1 --data.batch_size 8 "
     "--trainer.accelerator cpu --adapt_to_machine false --trainer.precision 32-true"
 )
@@ -72,7 +72,7 @@ def parts(options: argparse.Namespace) -> list[tuple[str, float, list[str]]]:
             60,
             [
                 f"{fit} {RESNET} {common} --trainer.strategy fsdp2 --experiment fsdp2 "
-                "--trainer.max_epochs 1"
+                "--trainer.max_epochs 1 --model.channels_last false"
             ],
         ),
         (
