@@ -46,7 +46,7 @@ class FSDP2Strategy(DDPStrategy):
                 "--trainer.strategy fsdp2 needs automatic optimisation: use ddp for this task"
             )
         if not all(p.is_contiguous() for p in self.lightning_module.parameters()):
-            raise UserError("--trainer.strategy fsdp2 needs --model.channels_last false")
+            raise UserError("fsdp2 needs contiguous parameters: give --model.channels_last false")
         Strategy.setup(self, trainer)
 
     def _setup_model(self, model: nn.Module) -> "Whole":
