@@ -7,7 +7,7 @@ In this order, each part within its share of the time: steps against a hand-writ
 CIFAR-10, training with fsdp2, and a run that is killed and goes on, compiled and in bfloat16. A part
 that fails or takes too long is noted, and the next one begins. FOLDER gets the runs, `gpu.json`,
 the JSON files and the table of `python -m project results`, and `one_gpu.json`, which says what ran
-and how it ended. `--toy` tries it all in some minutes on a CPU.
+and how it ended. `--toy` tries it all in about ten minutes on a CPU.
 """
 
 import argparse
