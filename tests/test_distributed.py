@@ -103,7 +103,7 @@ def test_two_processes_do_what_one_does() -> None:
 @pytest.mark.slow
 def test_signal_to_two_processes() -> None:
     """With what depends on the process; it goes on to what an uninterrupted run ends in."""
-    args = [*ARGS[:3], "--trainer.max_epochs=20"]
+    args = [*ARGS[:3], "--trainer.max_epochs=10"]
     whole = fit(*args, "--experiment=whole", "--trainer.devices=2")
     assert ended(whole)[0] == 0
     process = fit(*args, "--experiment=stopped", "--trainer.devices=2")
@@ -214,7 +214,7 @@ def test_two_machines_of_a_cluster_train_one_run(
         port = str(server.getsockname()[1])
     recipe = "--config configs/imagenet_resnet50.yaml --data.root /data/imagenet"
     digits = (
-        f"--config {ROOT}/configs/digits.yaml --trainer.accelerator cpu --trainer.max_epochs 80"
+        f"--config {ROOT}/configs/digits.yaml --trainer.accelerator cpu --trainer.max_epochs 20"
     )
 
     def train() -> list[subprocess.Popen]:
@@ -243,7 +243,7 @@ def test_two_machines_of_a_cluster_train_one_run(
         status, err = ended(node)
         assert status == 0, err
     [folder] = Path("runs/digits").iterdir()
-    assert read_checkpoint(Run(folder).checkpoint("last"))["epoch"] == 79
+    assert read_checkpoint(Run(folder).checkpoint("last"))["epoch"] == 19
     assert len(RunResult(Run(folder)).environments) == 2
 
 
